@@ -1,0 +1,206 @@
+"""``dataset.yaml`` as pydantic models. What decides content and what only decides speed are separate models."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from pipeline.ids import Json
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class BoxArea(_Model):
+    """A box in degrees, EPSG:4326: west, south, east, north. West greater than east crosses the antimeridian."""
+
+    bbox: tuple[float, float, float, float]
+
+    @field_validator("bbox")
+    @classmethod
+    def _in_range(cls, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        west, south, east, north = box
+        if not (-180 <= west <= 180 and -180 <= east <= 180):
+            msg = f"longitudes must lie in -180..180, got west {west} and east {east}"
+            raise ValueError(msg)
+        if not -90 <= south < north <= 90:
+            msg = f"needs -90 <= south < north <= 90, got south {south} and north {north} (order: west, south, east, north)"
+            raise ValueError(msg)
+        if west == east:
+            msg = "west and east are equal: the box is empty"
+            raise ValueError(msg)
+        return box
+
+
+class FileArea(_Model):
+    """A GeoJSON file with one or more polygons, EPSG:4326."""
+
+    file: str
+
+
+class PbfSource(_Model):
+    """OpenStreetMap from a file: ``.osm.pbf``, ``.osm``, ``.osm.gz`` or ``.osm.bz2``."""
+
+    type: Literal["pbf"]
+    path: str
+
+
+class GeotiffSource(_Model):
+    """Imagery from local GeoTIFF or COG files."""
+
+    type: Literal["geotiff"]
+    paths: str | list[str] = Field(
+        description="A file, a folder (searched for .tif and .tiff), or a list of both."
+    )
+    collection: str = Field(default="local", min_length=1, description="Name of the imagery product.")
+    bands: list[str | int] = Field(
+        default=["R", "G", "B"],
+        description="Bands to read: names (band descriptions, or R G B N by position) or 1-based indexes.",
+    )
+    value_range: tuple[float, float] | None = Field(
+        default=None, description="Values shown as black and white; needed for uint16 imagery."
+    )
+    date: date | None = Field(
+        default=None,
+        description="Capture date of all scenes; else the file's date tag or an 8-digit date in its name.",
+    )
+    license: str = Field(
+        min_length=1, description="Licence of the imagery, as it must travel with every sample."
+    )
+    attribution: str = Field(min_length=1, description="Attribution of the imagery.")
+
+    @field_validator("bands")
+    @classmethod
+    def _rgb_first(cls, bands: list[str | int]) -> list[str | int]:
+        if len(bands) < 3 or len(set(bands)) != len(bands):
+            msg = "name at least three different bands, red, green and blue first"
+            raise ValueError(msg)
+        return bands
+
+    @field_validator("value_range")
+    @classmethod
+    def _ascending(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not value[0] < value[1]:
+            msg = "the first value must be smaller than the second"
+            raise ValueError(msg)
+        return value
+
+
+class Sampling(_Model):
+    """Which windows of the scenes become patches."""
+
+    mode: Literal["grid"] = "grid"
+    patch_px: int = Field(default=448, ge=32, le=4096)
+    stride: float = Field(default=1.0, ge=0.25, le=100, description="Step between windows, in patches.")
+    fraction: float = Field(default=1.0, gt=0, le=1)
+    limit: int | None = Field(default=None, ge=1)
+    seed: int = 0
+    min_facts: int = Field(
+        default=1, ge=0, description="Visible facts a patch needs before any pixel is read."
+    )
+
+
+class Quality(_Model):
+    """Thresholds of the pixel checks. A patch is dropped when a measured value passes its threshold."""
+
+    max_nodata: float = Field(default=0.0, ge=0, le=1, description="Largest share of missing pixels.")
+    min_entropy: float = Field(
+        default=3.0, ge=0, le=8, description="Smallest entropy of the grey values, bits."
+    )
+    min_sharpness: float = Field(
+        default=8.0,
+        ge=0,
+        description="Smallest variance of the Laplacian of the grey values (8-bit units squared).",
+    )
+    max_dark: float = Field(
+        default=0.8, ge=0, le=1, description="Largest share of pixels with grey value under 16."
+    )
+    max_bright: float = Field(
+        default=0.5, ge=0, le=1, description="Largest share of pixels with grey value over 250."
+    )
+    max_cloud: float = Field(
+        default=0.6,
+        ge=0,
+        le=1,
+        description="Largest share of bright, colourless, smooth pixels (cloud-like white).",
+    )
+
+
+class TemplateEngine(_Model):
+    """Captions from sentence patterns; no model needed."""
+
+    type: Literal["template"] = "template"
+    tasks: dict[Literal["area", "non_area"], float] = Field(default={"area": 0.6, "non_area": 0.4})
+    min_area_share: float = Field(
+        default=0.1, ge=0, le=1, description="Smallest share of a main area (task 1)."
+    )
+    seed: int = 0
+
+    @field_validator("tasks")
+    @classmethod
+    def _weights(cls, tasks: dict[Any, float]) -> dict[Any, float]:
+        if not tasks or min(tasks.values()) < 0 or sum(tasks.values()) <= 0:
+            msg = "give at least one task a weight above zero, none below"
+            raise ValueError(msg)
+        return tasks
+
+
+class Splits(_Model):
+    """Shares of the splits, drawn by hashed ground blocks."""
+
+    train: float = Field(default=0.9, ge=0, le=1)
+    val: float = Field(default=0.05, ge=0, le=1)
+    test: float = Field(default=0.05, ge=0, le=1)
+    block_km: float = Field(default=20.0, gt=0, le=1000)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> "Splits":
+        total = self.train + self.val + self.test
+        if abs(total - 1) > 1e-9:
+            msg = f"train, val and test must sum to 1, got {total:g}"
+            raise ValueError(msg)
+        return self
+
+
+class Shards(_Model):
+    """How samples are encoded and packed."""
+
+    max_samples: int = Field(default=1000, ge=1, le=1_000_000)
+    image_format: Literal["jpg", "webp", "png"] = "jpg"
+    quality: int = Field(default=95, ge=1, le=100)
+    subsampling: Literal["4:2:0", "4:4:4"] = "4:2:0"
+    text: bool = True
+
+
+class Runtime(_Model):
+    """How fast, never what: no field of this model is part of a fingerprint."""
+
+    workers: int = Field(default=2, ge=1, le=512)
+    scratch: str | None = Field(
+        default=None, description="Folder for temporary files; the system's by default."
+    )
+
+
+class DatasetConfig(_Model):
+    """One dataset: what to read, what to make of it, where to put it."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]
+    area: BoxArea | FileArea | None = None
+    store: str = "./data"
+    cell_zoom: int = Field(default=12, ge=4, le=16)
+    osm: PbfSource
+    imagery: GeotiffSource
+    sampling: Sampling = Sampling()
+    quality: Quality = Quality()
+    captions: TemplateEngine = TemplateEngine()
+    splits: Splits = Splits()
+    shards: Shards = Shards()
+    runtime: Runtime = Runtime()
+
+
+def semantic(model: BaseModel) -> Json:
+    """A model as plain JSON values, for fingerprints and for the config in a release."""
+    values: Json = model.model_dump(mode="json")
+    return values

@@ -1,0 +1,88 @@
+"""Reads ``dataset.yaml`` and says clearly what is wrong with it."""
+
+import difflib
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from pipeline.config import DatasetConfig
+from pipeline.errors import Misconfigured
+
+
+def load_config(path: Path) -> DatasetConfig:
+    """Read a config file.
+
+    Parameters
+    ----------
+    path
+        A YAML file. Relative paths inside it start from its folder (see `resolve`).
+
+    Raises
+    ------
+    Misconfigured
+        The file is missing, is not YAML, or has wrong or unknown keys; every problem is listed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        msg = f"{path}: no such config file; `skyteller init` writes one to start from"
+        raise Misconfigured(msg) from error
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path}: cannot be read as a config: {error}"
+        raise Misconfigured(msg) from error
+    return parse_config(text, str(path))
+
+
+def parse_config(text: str, name: str) -> DatasetConfig:
+    """Parse the text of a config; `name` stands for the file in messages."""
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        msg = f"{name}: not valid YAML: {' '.join(str(error).split())}"
+        raise Misconfigured(msg) from error
+    if not isinstance(values, dict):
+        msg = f"{name}: expected keys and values such as `name: my-dataset`, found {type(values).__name__}"
+        raise Misconfigured(msg)
+    try:
+        return DatasetConfig.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{name}: {_line(detail, values)}" for detail in error.errors()]
+        raise Misconfigured("\n".join(lines)) from error
+
+
+def resolve(base: Path, path: str) -> Path:
+    """A path of the config as an absolute path: relative ones start from the config's folder."""
+    return (base / Path(path).expanduser()).absolute()
+
+
+def _line(detail: ErrorDetails, values: dict[str, object]) -> str:
+    where = ".".join(str(part) for part in detail["loc"] if part not in ("BoxArea", "FileArea"))
+    if detail["type"] == "extra_forbidden":
+        return f"unknown key `{where}`{_nearest(detail)}"
+    if detail["type"] == "missing":
+        return f"key `{where}` is missing"
+    given = repr(detail["input"])
+    given = given if len(given) <= 60 else given[:57] + "..."
+    return f"`{where}`: {detail['msg'].removeprefix('Value error, ')} (got {given})"
+
+
+def _nearest(detail: ErrorDetails) -> str:
+    """The valid key nearest to an unknown one, found by walking the models along its location."""
+    model: type[BaseModel] = DatasetConfig
+    for part in detail["loc"][:-1]:
+        field = model.model_fields.get(str(part))
+        inner = [] if field is None else _models(field.annotation)
+        if len(inner) != 1:
+            return ""
+        model = inner[0]
+    key, valid = str(detail["loc"][-1]), sorted(model.model_fields)
+    close = difflib.get_close_matches(key, valid, n=1)
+    return f"; did you mean `{close[0]}`?" if close else f"; valid keys here: {', '.join(valid)}"
+
+
+def _models(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]

@@ -1,0 +1,140 @@
+"""Cells, patch windows and the projections between pixels and the globe."""
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import mercantile
+import numpy as np
+import numpy.typing as npt
+from pyproj import Transformer
+
+from pipeline.ids import digest
+from pipeline.types import Affine6, Bounds, Scene
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+MAX_LATITUDE = 85.0511287798066
+"""Northern and southern edge of the web-mercator square, degrees."""
+
+
+def cell_of(lon: npt.ArrayLike, lat: npt.ArrayLike, zoom: int) -> tuple[Ints, Ints]:
+    """Column and row of the web-mercator tiles that hold points (vectorised `mercantile.tile`).
+
+    Parameters
+    ----------
+    lon, lat
+        Degrees, EPSG:4326, any shape.
+    zoom
+        Tile zoom; 12 gives cells of about 9.8 km x cos(latitude).
+
+    Returns
+    -------
+    Integer arrays of the shape of the input, clamped to the web-mercator square.
+    """
+    n = 2**zoom
+    lon_, lat_ = np.asarray(lon, dtype=np.float64), np.asarray(lat, dtype=np.float64)
+    x = np.floor((lon_ + 180.0) / 360.0 * n)
+    phi = np.radians(np.clip(lat_, -MAX_LATITUDE, MAX_LATITUDE))
+    y = np.floor((1.0 - np.arcsinh(np.tan(phi)) / math.pi) / 2.0 * n)
+    return np.clip(x, 0, n - 1).astype(np.int64), np.clip(y, 0, n - 1).astype(np.int64)
+
+
+def cell_name(x: int, y: int, zoom: int) -> str:
+    """Name of a cell in the store: ``12-1171-1566``."""
+    return f"{zoom}-{x}-{y}"
+
+
+def parse_cell(name: str) -> mercantile.Tile:
+    """The tile behind a cell name."""
+    zoom, x, y = (int(part) for part in name.split("-"))
+    return mercantile.Tile(x, y, zoom)
+
+
+def cell_bounds(name: str) -> Bounds:
+    """Bounds of a cell, EPSG:4326."""
+    bounds = mercantile.bounds(parse_cell(name))
+    return (bounds.west, bounds.south, bounds.east, bounds.north)
+
+
+def cells_in(bounds: Bounds, zoom: int) -> list[str]:
+    """Names of the cells that a box touches, sorted.
+
+    A box whose west is greater than its east crosses the antimeridian.
+    """
+    west, south, east, north = bounds
+    if west > east:
+        return sorted(
+            {*cells_in((west, south, 180.0, north), zoom), *cells_in((-180.0, south, east, north), zoom)}
+        )
+    xs, ys = cell_of([west, east], [north, south], zoom)
+    return sorted(cell_name(x, y, zoom) for x in range(xs[0], xs[1] + 1) for y in range(ys[0], ys[1] + 1))
+
+
+def neighbourhood(name: str) -> list[str]:
+    """The cell and its up to eight neighbours, sorted. Columns wrap at the antimeridian."""
+    tile = parse_cell(name)
+    n = 2**tile.z
+    return sorted(
+        {
+            cell_name((tile.x + dx) % n, tile.y + dy, tile.z)
+            for dx in (-1, 0, 1)
+            for dy in (-1, 0, 1)
+            if 0 <= tile.y + dy < n
+        }
+    )
+
+
+@lru_cache(maxsize=256)
+def to_lonlat(crs: str) -> Transformer:
+    """Transformer from a CRS to lon/lat degrees (EPSG:4326, x = longitude)."""
+    return Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+
+
+@lru_cache(maxsize=256)
+def from_lonlat(crs: str) -> Transformer:
+    """Transformer from lon/lat degrees (EPSG:4326, x = longitude) to a CRS."""
+    return Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+
+
+def pixel_to_crs(transform: Affine6, col: Any, row: Any) -> tuple[Floats, Floats]:
+    """CRS coordinates of pixel positions (0, 0 = upper-left corner of the image)."""
+    a, b, c, d, e, f = transform
+    col, row = np.asarray(col, dtype=np.float64), np.asarray(row, dtype=np.float64)
+    return a * col + b * row + c, d * col + e * row + f
+
+
+def crs_to_pixel(transform: Affine6, x: Any, y: Any) -> tuple[Floats, Floats]:
+    """Pixel positions (col, row) of CRS coordinates; the inverse of `pixel_to_crs`."""
+    a, b, c, d, e, f = transform
+    det = a * e - b * d
+    dx, dy = np.asarray(x, dtype=np.float64) - c, np.asarray(y, dtype=np.float64) - f
+    return (e * dx - b * dy) / det, (a * dy - d * dx) / det
+
+
+def window_centers(scene: Scene, col: Ints, row: Ints, size: int) -> tuple[Floats, Floats]:
+    """Longitudes and latitudes of the centres of windows of `size` pixels."""
+    x, y = pixel_to_crs(scene.transform, col + size / 2, row + size / 2)
+    lon, lat = to_lonlat(scene.crs).transform(x, y)
+    return np.asarray(lon), np.asarray(lat)
+
+
+def window_outlines(scene: Scene, col: Ints, row: Ints, size: int, steps: int = 4) -> tuple[Floats, Floats]:
+    """Outlines of windows in lon/lat, each edge cut in `steps` so that curved edges are followed.
+
+    Returns
+    -------
+    Two arrays of shape ``(n, 4 * steps)``: longitudes and latitudes, from the upper-left corner clockwise.
+    """
+    t = np.arange(steps) / steps
+    edge_x = np.concatenate([t, np.ones(steps), 1 - t, np.zeros(steps)]) * size
+    edge_y = np.concatenate([np.zeros(steps), t, np.ones(steps), 1 - t]) * size
+    x, y = pixel_to_crs(scene.transform, np.asarray(col)[:, None] + edge_x, np.asarray(row)[:, None] + edge_y)
+    lon, lat = to_lonlat(scene.crs).transform(x, y)
+    return np.asarray(lon), np.asarray(lat)
+
+
+def patch_id(collection: str, scene: str, col: int, row: int, size: int) -> str:
+    """Stable id of a patch: 16 hex digits from what defines it."""
+    return digest(["patch", collection, scene, col, row, size])[:16]

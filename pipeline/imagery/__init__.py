@@ -1,0 +1,1 @@
+"""Imagery: scenes, windows, pixel quality, encoding."""

@@ -1,0 +1,1 @@
+"""OpenStreetMap: files to element tables, area rules, tag vocabulary."""

@@ -1,0 +1,1 @@
+"""Releases: splits, shards, index, card, proof."""

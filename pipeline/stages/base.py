@@ -1,0 +1,170 @@
+"""What a stage is, and what it is handed."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.config import DatasetConfig
+from pipeline.ids import Json, file_sha256
+from pipeline.ledger import Commit, Output, Unit
+from pipeline.store import Store
+from pipeline.types import Bounds, Counts, Scene, Snapshot
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything a build knows before it starts: config and inventory of the sources. Picklable.
+
+    Attributes
+    ----------
+    config
+        The dataset's config.
+    base
+        Folder that relative paths of the config start from.
+    store
+        The object store.
+    snapshot
+        Identity of the OSM file.
+    scenes
+        All scenes, best first: newest, finest, then id.
+    area
+        Polygons of the area as WKB (EPSG:4326).
+    area_bounds
+        Bounds of the area, EPSG:4326.
+    cells
+        Names of the cells that the area touches, sorted.
+    """
+
+    config: DatasetConfig
+    base: Path
+    store: Store
+    snapshot: Snapshot
+    scenes: tuple[Scene, ...]
+    area: bytes
+    area_bounds: Bounds
+    cells: tuple[str, ...]
+
+    @cached_property
+    def scenes_by_id(self) -> Mapping[str, Scene]:
+        """The scenes by id."""
+        return {scene.id: scene for scene in self.scenes}
+
+
+@dataclass(frozen=True)
+class Work:
+    """One unit to run: its fingerprint and the commits of its inputs.
+
+    Attributes
+    ----------
+    unit, fingerprint
+        What to make.
+    basis
+        The stage's own view of config and sources; what decides the content beside the inputs.
+    inputs
+        Commits of the input units.
+    """
+
+    unit: Unit
+    fingerprint: str
+    basis: Json
+    inputs: Mapping[Unit, Commit]
+
+
+@dataclass
+class Result:
+    """What a stage hands back for one unit; the engine turns it into a commit."""
+
+    counts: Counts
+    outputs: dict[str, Output] = field(default_factory=dict)
+    info: dict[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage: which units it wants, what decides their content, and how to make them.
+
+    Attributes
+    ----------
+    name, version
+        Name in the store; the version changes whenever the code makes other content from the same input.
+    cells
+        The cells the stage wants. Receives the ledger's finished commits of earlier stages by unit.
+    basis
+        Semantic config and source identities of one unit, as JSON.
+    inputs
+        Units that one unit reads, with the names of the outputs it reads from each.
+    run
+        Makes units. Called with one unit, or with all pending ones where `together` is set; yields
+        ``(work, result)`` as soon as a unit's outputs are in the store.
+    together
+        Whether pending units share one pass over a source, so that they run in one call.
+    """
+
+    name: str
+    version: int
+    cells: "Callable[[Context, Commits], Sequence[str]]"
+    basis: "Callable[[Context, Commits, str], Json]"
+    inputs: "Callable[[Context, Commits, str], Mapping[Unit, tuple[str, ...]]]"
+    run: Callable[[Context, Sequence[Work]], Iterator[tuple[Work, Result]]]
+    together: bool = False
+
+
+class Commits:
+    """Finished commits by unit, as the plan found them."""
+
+    def __init__(self) -> None:
+        self._by_unit: dict[Unit, Commit] = {}
+
+    def add(self, commit: Commit) -> None:
+        """Remember a finished unit."""
+        self._by_unit[commit.unit] = commit
+
+    def get(self, unit: Unit) -> Commit | None:
+        """The commit of a unit, or None while it is pending."""
+        return self._by_unit.get(unit)
+
+    def __getitem__(self, unit: Unit) -> Commit:
+        return self._by_unit[unit]
+
+
+@contextmanager
+def scratch(context: Context) -> Iterator[Path]:
+    """A temporary folder on the scratch disk, removed at the end."""
+    root = context.config.runtime.scratch
+    with TemporaryDirectory(prefix="skyteller-", dir=root) as folder:
+        yield Path(folder)
+
+
+def put_table(context: Context, work: Work, name: str, table: pa.Table, *, row_group: int = 10_000) -> Output:
+    """Write a table as Parquet under the unit's fingerprint and describe it."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", row_group_size=row_group)
+    data = sink.getvalue().to_pybytes()
+    key = table_key(work, name)
+    context.store.put(key, data)
+    return Output(key, hashlib.sha256(data).hexdigest(), len(data), table.num_rows)
+
+
+def put_file(context: Context, work: Work, name: str, path: Path, rows: int) -> Output:
+    """Move a finished local file into the store under the unit's fingerprint and describe it."""
+    key = table_key(work, name, path.suffix.removeprefix("."))
+    context.store.put(key, path)
+    return Output(key, file_sha256(path), path.stat().st_size, rows)
+
+
+def table_key(work: Work, name: str, suffix: str = "parquet") -> str:
+    """Key of an output: ``tables/<stage>/<cell>/<fingerprint>.<name>.parquet``."""
+    return f"tables/{work.unit.stage}/{work.unit.cell}/{work.fingerprint}.{name}.{suffix}"
+
+
+def read_table(context: Context, output: Output, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a table, or some of its columns."""
+    with context.store.open(output.key) as source:
+        return pq.read_table(source, columns=None if columns is None else list(columns))

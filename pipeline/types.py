@@ -1,0 +1,259 @@
+"""The frozen values that flow between stages."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Self
+
+Bounds = tuple[float, float, float, float]
+"""West, south, east, north: degrees in EPSG:4326 unless a CRS is named beside it."""
+
+Affine6 = tuple[float, float, float, float, float, float]
+"""Affine transform a, b, c, d, e, f: x = a*col + b*row + c, y = d*col + e*row + f (CRS units)."""
+
+
+class GeometryKind(StrEnum):
+    """How an element is drawn on the map, by the area rule of the OSM wiki."""
+
+    AREA = "area"
+    LINE = "line"
+    POINT = "point"
+
+
+class Reason(StrEnum):
+    """Why an item was dropped (rejected) or could not be processed (failed)."""
+
+    # elements
+    BROKEN_GEOMETRY = "broken_geometry"
+    MISSING_NODES = "missing_nodes"
+    # patches
+    OUTSIDE_AREA = "outside_area"
+    OVERLAPS_BETTER_SCENE = "overlaps_better_scene"
+    NOT_SAMPLED = "not_sampled"
+    NO_VISIBLE_FACT = "no_visible_fact"
+    OVER_LIMIT = "over_limit"
+    # pixels
+    NO_DATA = "no_data"
+    LOW_ENTROPY = "low_entropy"
+    BLURRED = "blurred"
+    UNDEREXPOSED = "underexposed"
+    OVEREXPOSED = "overexposed"
+    CLOUDY = "cloudy"
+    UNREADABLE = "unreadable"
+    # captions
+    NO_CAPTION = "no_caption"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the items a unit looked at. Adds up: ``a + b``.
+
+    Attributes
+    ----------
+    seen
+        Items looked at.
+    kept
+        Items that went on.
+    rejected
+        Items dropped on purpose, by reason.
+    failed
+        Items that could not be processed, by reason.
+    """
+
+    seen: int = 0
+    kept: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every item seen is kept, rejected or failed."""
+        return self.seen == self.kept + sum(self.rejected.values()) + sum(self.failed.values())
+
+    def __add__(self, other: Self) -> "Counts":
+        return Counts(
+            self.seen + other.seen,
+            self.kept + other.kept,
+            dict(sorted((Counter(self.rejected) + Counter(other.rejected)).items())),
+            dict(sorted((Counter(self.failed) + Counter(other.failed)).items())),
+        )
+
+    @classmethod
+    def of(cls, verdicts: Iterable[Reason | None], failed: Iterable[Reason] = ()) -> "Counts":
+        """Count verdicts: ``None`` is kept, a reason is a rejection; `failed` are failures on top."""
+        tally = Counter(verdicts)
+        failures = Counter(str(reason) for reason in failed)
+        kept = tally.pop(None, 0)
+        rejected = {str(reason): n for reason, n in tally.items() if reason is not None}
+        seen = kept + sum(rejected.values()) + failures.total()
+        return cls(seen, kept, dict(sorted(rejected.items())), dict(sorted(failures.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The identity of one OSM file.
+
+    Attributes
+    ----------
+    path
+        The file.
+    sha256
+        Hash of the file's bytes, hex.
+    timestamp
+        Replication timestamp of the header (ISO 8601, UTC), or None where the file has none.
+    """
+
+    path: str
+    sha256: str
+    timestamp: str | None
+
+    @property
+    def id(self) -> str:
+        """Name of the snapshot in metadata: the timestamp where there is one, and the hash always."""
+        return f"{self.timestamp or 'undated'}/sha256:{self.sha256}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One image of a collection.
+
+    Attributes
+    ----------
+    id
+        Name of the image within its collection (file stem or asset id), unique in a dataset.
+    path
+        File that holds the pixels.
+    sha256
+        Hash of the file's bytes, hex.
+    crs
+        CRS as an authority code ("EPSG:26918") or WKT.
+    transform
+        Affine transform of the upper-left corner of pixel (0, 0), CRS units per pixel; north up.
+    width, height
+        Size in pixels.
+    bands
+        1-based indexes of the bands to read, in output order (red, green, blue, then others asked for).
+    mask_band
+        1-based index of an alpha band that is a real mask, or None.
+    date
+        Capture date, or None where unknown.
+    gsd_m
+        Ground sample distance at the centre, metres on the ground.
+    footprint
+        Bounds in EPSG:4326.
+    """
+
+    id: str
+    path: str
+    sha256: str
+    crs: str
+    transform: Affine6
+    width: int
+    height: int
+    bands: tuple[int, ...]
+    mask_band: int | None
+    date: date | None
+    gsd_m: float
+    footprint: Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A square pixel window of one scene on the scene's own grid: no resampling, one scene, one date.
+
+    Attributes
+    ----------
+    id
+        16 hex digits, from the collection, scene, window and size alone.
+    scene
+        Scene id.
+    col, row
+        Upper-left pixel of the window in the scene.
+    size
+        Side in pixels.
+    lon, lat
+        Centre of the window, EPSG:4326.
+    bbox
+        Bounds of the window, EPSG:4326.
+    """
+
+    id: str
+    scene: str
+    col: int
+    row: int
+    size: int
+    lon: float
+    lat: float
+    bbox: Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What geometry and tags say about one element, or a group of like elements, inside a patch.
+
+    Attributes
+    ----------
+    tag
+        The ``key=value`` that gave the class.
+    kind
+        Area, line or point.
+    singular, plural
+        Noun phrase without article.
+    count
+        Number of elements in the group.
+    positions
+        3x3 positions of the members, the one that holds most first ("top-left" ... "center").
+        "top" is north in the image, "left" is west.
+    share
+        Share of the patch that is covered, 0 to 1 (areas; 0 otherwise).
+    length_m
+        Length inside the patch, metres on the ground (lines; 0 otherwise).
+    edges
+        Image edges where an element is cut off: subset of left, right, top, bottom.
+    elements
+        OSM ids ("n1", "w2", "r3"), largest or longest first.
+    """
+
+    tag: str
+    kind: GeometryKind
+    singular: str
+    plural: str
+    count: int
+    positions: tuple[str, ...]
+    share: float
+    length_m: float
+    edges: tuple[str, ...]
+    elements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A text with the element ids it rests on.
+
+    Attributes
+    ----------
+    task
+        1 main area, 2 main line or point, 3 revision (RSTeller's codes).
+    text
+        The caption: one paragraph of English.
+    annotator
+        Engine or model that wrote it.
+    model_revision
+        Pinned revision of the model; the project's version for the template engine.
+    prompt
+        ``name@hash`` of the prompt file.
+    seed
+        Seed of the choice of words, or of the sampler.
+    elements
+        OSM ids of the elements the text speaks of.
+    """
+
+    task: int
+    text: str
+    annotator: str
+    model_revision: str
+    prompt: str
+    seed: int
+    elements: tuple[str, ...]

@@ -1,6 +1,6 @@
 """``dataset.yaml`` as pydantic models. What decides content and what only decides speed are separate models."""
 
-from datetime import date
+import datetime as dt
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -12,31 +12,45 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class BoxArea(_Model):
-    """A box in degrees, EPSG:4326: west, south, east, north. West greater than east crosses the antimeridian."""
+class Area(_Model):
+    """Where: a box or a file.
 
-    bbox: tuple[float, float, float, float]
+    Attributes
+    ----------
+    bbox
+        West, south, east, north in degrees, EPSG:4326. West greater than east crosses the antimeridian.
+    file
+        A GeoJSON file with one or more polygons.
+    """
+
+    bbox: tuple[float, float, float, float] | None = None
+    file: str | None = None
 
     @field_validator("bbox")
     @classmethod
-    def _in_range(cls, box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    def _in_range(
+        cls, box: tuple[float, float, float, float] | None
+    ) -> tuple[float, float, float, float] | None:
+        if box is None:
+            return None
         west, south, east, north = box
         if not (-180 <= west <= 180 and -180 <= east <= 180):
             msg = f"longitudes must lie in -180..180, got west {west} and east {east}"
             raise ValueError(msg)
         if not -90 <= south < north <= 90:
-            msg = f"needs -90 <= south < north <= 90, got south {south} and north {north} (order: west, south, east, north)"
+            msg = f"needs -90 <= south < north <= 90, got south {south}, north {north} (order: west, south, east, north)"
             raise ValueError(msg)
         if west == east:
             msg = "west and east are equal: the box is empty"
             raise ValueError(msg)
         return box
 
-
-class FileArea(_Model):
-    """A GeoJSON file with one or more polygons, EPSG:4326."""
-
-    file: str
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "Area":
+        if (self.bbox is None) == (self.file is None):
+            msg = "give either bbox: [west, south, east, north] or file: area.geojson"
+            raise ValueError(msg)
+        return self
 
 
 class PbfSource(_Model):
@@ -61,7 +75,7 @@ class GeotiffSource(_Model):
     value_range: tuple[float, float] | None = Field(
         default=None, description="Values shown as black and white; needed for uint16 imagery."
     )
-    date: date | None = Field(
+    date: dt.date | None = Field(
         default=None,
         description="Capture date of all scenes; else the file's date tag or an 8-digit date in its name.",
     )
@@ -187,7 +201,7 @@ class DatasetConfig(_Model):
     """One dataset: what to read, what to make of it, where to put it."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]
-    area: BoxArea | FileArea | None = None
+    area: Area | None = None
     store: str = "./data"
     cell_zoom: int = Field(default=12, ge=4, le=16)
     osm: PbfSource

@@ -48,7 +48,7 @@ def parse_config(text: str, name: str) -> DatasetConfig:
     try:
         return DatasetConfig.model_validate(values)
     except ValidationError as error:
-        lines = [f"{name}: {_line(detail, values)}" for detail in error.errors()]
+        lines = [f"{name}: {_line(detail)}" for detail in error.errors()]
         raise Misconfigured("\n".join(lines)) from error
 
 
@@ -57,8 +57,8 @@ def resolve(base: Path, path: str) -> Path:
     return (base / Path(path).expanduser()).absolute()
 
 
-def _line(detail: ErrorDetails, values: dict[str, object]) -> str:
-    where = ".".join(str(part) for part in detail["loc"] if part not in ("BoxArea", "FileArea"))
+def _line(detail: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return f"unknown key `{where}`{_nearest(detail)}"
     if detail["type"] == "missing":

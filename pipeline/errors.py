@@ -20,7 +20,7 @@ class Misconfigured(SkytellerError):
 
 
 class Permanent(SkytellerError):
-    """This one item cannot be processed, however often it is tried. Counted as failed, never as done."""
+    """One item cannot be processed, however often it is tried. Counted as failed, never as done."""
 
 
 class Transient(SkytellerError):

@@ -154,6 +154,10 @@ class Ledger:
             raise StoreError(msg)
         self._known[commit.key] = commit
 
+    def remember(self, commit: Commit) -> None:
+        """Take note of a commit that a worker process has written."""
+        self._known[commit.key] = commit
+
     def _decode(self, key: str) -> Commit:
         try:
             return Commit.decode(self.store.get(key))

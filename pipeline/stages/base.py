@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config import DatasetConfig
+from pipeline.grid import cell_bounds, neighbourhood
 from pipeline.ids import Json, file_sha256
 from pipeline.ledger import Commit, Output, Unit
 from pipeline.store import Store
@@ -132,6 +133,22 @@ class Commits:
 
     def __getitem__(self, unit: Unit) -> Commit:
         return self._by_unit[unit]
+
+
+def scenes_near(context: Context, cell: str) -> tuple[Scene, ...]:
+    """The scenes whose footprint touches the neighbourhood of a cell, best first."""
+    boxes = [cell_bounds(name) for name in neighbourhood(cell)]
+    return tuple(
+        scene
+        for scene in context.scenes
+        if any(
+            scene.footprint[0] <= east
+            and west <= scene.footprint[2]
+            and scene.footprint[1] <= north
+            and south <= scene.footprint[3]
+            for west, south, east, north in boxes
+        )
+    )
 
 
 @contextmanager

@@ -1,0 +1,145 @@
+"""Looks at the sources of a dataset before any work: area, OSM snapshot, scenes."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+import geopandas
+import shapely
+from pyogrio.errors import DataSourceError
+from shapely.geometry.base import BaseGeometry
+
+from pipeline.config import DatasetConfig
+from pipeline.configfile import resolve
+from pipeline.errors import Misconfigured
+from pipeline.grid import MAX_LATITUDE, cell_bounds, cells_in
+from pipeline.ids import Json, canonical, digest, file_sha256
+from pipeline.imagery.geotiff import find_scenes
+from pipeline.osm.snapshot import data_bounds, read_snapshot
+from pipeline.stages.base import Context
+from pipeline.store import Store
+from pipeline.types import Bounds, Snapshot
+
+_T = TypeVar("_T")
+
+
+def take_inventory(config: DatasetConfig, base: Path, store: Store | None = None) -> Context:
+    """Find out what a config refers to.
+
+    Parameters
+    ----------
+    config
+        The config.
+    base
+        Folder that its relative paths start from.
+    store
+        The store to use instead of the config's own.
+
+    Raises
+    ------
+    Misconfigured
+        With every problem of OSM file, imagery and area at once.
+    """
+    opened = store or open_store(config, base)
+    osm = resolve(base, config.osm.path)
+    listed = config.imagery.paths
+    paths = [resolve(base, path) for path in ([listed] if isinstance(listed, str) else listed)]
+    problems: list[str] = []
+
+    def attempt(look: Callable[[], _T]) -> _T | None:
+        try:
+            return look()
+        except Misconfigured as error:
+            problems.append(str(error))
+            return None
+
+    snapshot = attempt(lambda: _snapshot(opened, osm))
+    scenes = attempt(lambda: find_scenes(paths, config.imagery, lambda path: _sha256(opened, path)))
+    area = attempt(lambda: _area(config, base, opened, osm)) if snapshot or config.area else None
+    if problems or snapshot is None or scenes is None or area is None:
+        raise Misconfigured("\n".join(problems))
+    bounds: Bounds = tuple(shapely.bounds(area).tolist())
+    cells = tuple(
+        cell
+        for cell in cells_in(
+            (bounds[0], max(bounds[1], -MAX_LATITUDE), bounds[2], min(bounds[3], MAX_LATITUDE)),
+            config.cell_zoom,
+        )
+        if shapely.intersects(area, shapely.box(*cell_bounds(cell)))
+    )
+    return Context(config, base, opened, snapshot, scenes, shapely.to_wkb(area), bounds, cells)
+
+
+def open_store(config: DatasetConfig, base: Path) -> Store:
+    """Open the config's store; a relative path starts from the config's folder."""
+    return Store(config.store if "://" in config.store else str(resolve(base, config.store)))
+
+
+def _area(config: DatasetConfig, base: Path, store: Store, osm: Path) -> BaseGeometry:
+    """Polygons of the area, EPSG:4326."""
+    if config.area is not None and config.area.file is not None:
+        return _polygons(resolve(base, config.area.file))
+    if config.area is not None and config.area.bbox is not None:
+        west, south, east, north = config.area.bbox
+        if west < east:
+            return shapely.box(west, south, east, north)
+        return shapely.multipolygons(
+            [shapely.box(-180.0, south, east, north), shapely.box(west, south, 180.0, north)]
+        )
+    bounds = _remembered(store, "bounds", osm, lambda: {"bounds": list(data_bounds(osm))})["bounds"]
+    west, south, east, north = bounds  # type: ignore[misc]  # JSON read back
+    if not (west < east and south < north):
+        msg = f"{osm}: holds no area (bounds {bounds}); give `area: {{bbox: [west, south, east, north]}}`"
+        raise Misconfigured(msg)
+    return shapely.box(west, south, east, north)
+
+
+def _polygons(path: Path) -> BaseGeometry:
+    if not path.is_file():
+        msg = f"area: no such file: {path}"
+        raise Misconfigured(msg)
+    try:
+        frame = geopandas.read_file(path)
+    except DataSourceError as error:
+        msg = f"area: {path} cannot be read as GeoJSON: {error}"
+        raise Misconfigured(msg) from error
+    if not len(frame) or not frame.geom_type.isin(["Polygon", "MultiPolygon"]).all():
+        msg = f"area: {path} must hold polygons only, found {sorted(set(frame.geom_type)) or 'nothing'}"
+        raise Misconfigured(msg)
+    if frame.crs is not None:
+        frame = frame.to_crs("EPSG:4326")
+    area: BaseGeometry = shapely.make_valid(frame.union_all())
+    return area
+
+
+def _snapshot(store: Store, path: Path) -> Snapshot:
+    values = _remembered(store, "snapshot", path, lambda: dict(asdict(read_snapshot(path))))
+    return Snapshot(
+        str(path), str(values["sha256"]), None if values["timestamp"] is None else str(values["timestamp"])
+    )
+
+
+def _sha256(store: Store, path: Path) -> str:
+    return str(_remembered(store, "sha256", path, lambda: {"sha256": file_sha256(path)})["sha256"])
+
+
+def _remembered(
+    store: Store, kind: str, path: Path, look: Callable[[], Mapping[str, Json]]
+) -> Mapping[str, Json]:
+    """What `look` says of a file, kept in the store under the file's size and time of change.
+
+    Only saves time: with ``cache/`` deleted, big files are read once more.
+    """
+    try:
+        stat = path.stat()
+    except OSError:
+        return look()
+    key = f"cache/{kind}/{digest([str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino])[:32]}.json"
+    try:
+        values: Mapping[str, Json] = json.loads(store.get(key))
+    except FileNotFoundError:
+        values = look()
+        store.put(key, canonical(values))
+    return values

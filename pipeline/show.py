@@ -1,0 +1,99 @@
+"""What the commands print: progress, plans, counts."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
+
+from pipeline.engine import Progress as Tell
+from pipeline.plan import Plan
+from pipeline.types import Counts
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def progress() -> Iterator[Tell]:
+    """Bars on a terminal, a plain line every few seconds elsewhere."""
+    if console.is_terminal:
+        columns = (
+            TextColumn("{task.description:10}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=console) as bars:
+            yield _bars(bars)
+    else:
+        yield _lines()
+
+
+def plan_table(plan: Plan) -> Table:
+    """Units of each stage: done, ready, waiting."""
+    table = Table("stage", *(_right(name) for name in ("units", "done", "ready", "waiting")), box=None)
+    for stage in plan.stages:
+        known = stage.total if stage.known else "?"
+        table.add_row(
+            stage.stage.name, str(known), *(str(len(n)) for n in (stage.done, stage.ready, stage.waiting))
+        )
+    return table
+
+
+def counts_table(plan: Plan) -> Table:
+    """Items of each stage by what became of them. Every line adds up."""
+    table = Table("stage", *(_right(name) for name in ("seen", "kept")), "rejected", "failed", box=None)
+    for stage in plan.stages:
+        if stage.done:
+            counts = stage.counts
+            table.add_row(
+                stage.stage.name,
+                str(counts.seen),
+                str(counts.kept),
+                _reasons(counts.rejected),
+                _reasons(counts.failed),
+            )
+    return table
+
+
+def total(plan: Plan, stage: str) -> Counts:
+    """The counts of one stage."""
+    return next(found.counts for found in plan.stages if found.stage.name == stage)
+
+
+def _right(name: str) -> Column:
+    return Column(name, justify="right")
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {n}" for reason, n in counts.items()) or "-"
+
+
+def _bars(bars: Progress) -> Tell:
+    tasks: dict[str, TaskID] = {}
+
+    def tell(stage: str, units: int, of: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(stage, total=of)
+        bars.update(tasks[stage], advance=units)
+
+    return tell
+
+
+def _lines(every_s: float = 2.0) -> Tell:
+    done: dict[str, int] = {}
+    spoke = time.monotonic()
+    began = spoke
+
+    def tell(stage: str, units: int, of: int) -> None:
+        nonlocal spoke
+        done[stage] = done.get(stage, 0) + units
+        now = time.monotonic()
+        if done[stage] >= of or now - spoke >= every_s:
+            spoke = now
+            console.print(f"{stage}: {done[stage]}/{of} units, {now - began:.0f} s")
+
+    return tell

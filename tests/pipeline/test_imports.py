@@ -1,0 +1,78 @@
+"""Imports go one way, and the library stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {"prefect", "ee", "vllm", "torch"}
+
+# What each part may import of the others: values <- domain folders <- stages <- plan and engine <- commands.
+VALUES = {"types", "ids", "errors", "grid", "config", "configfile", "store", "ledger", "tables"}
+DOMAIN = {"osm", "imagery", "facts", "captions", "release"}
+ALLOWED = {
+    **dict.fromkeys(VALUES, VALUES),
+    "osm": VALUES | {"osm"},
+    "imagery": VALUES | {"imagery"},
+    "facts": VALUES | {"facts", "osm"},
+    "captions": VALUES | {"captions"},
+    "release": VALUES | {"release"},
+    "demo": VALUES | {"demo", "osm"},
+    "stages": VALUES | DOMAIN | {"stages"},
+    "inventory": VALUES | DOMAIN | {"stages"},
+    "plan": VALUES | DOMAIN | {"stages"},
+    "engine": VALUES | {"stages", "plan"},
+    "rebuild": VALUES | DOMAIN | {"stages", "engine", "inventory"},
+    "show": VALUES | {"stages", "plan", "engine"},
+    "cli": VALUES | DOMAIN | {"stages", "plan", "engine", "inventory", "rebuild", "show", "demo"},
+}
+
+
+def modules() -> list[Path]:
+    return sorted((ROOT / "pipeline").rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_one_way(path: Path) -> None:
+    parts = path.relative_to(ROOT / "pipeline").with_suffix("").parts
+    names = imported(path)
+    assert not {name.split(".")[0] for name in names} & (HEAVY | {"flows"})
+    if parts[0] == "__init__":
+        return
+    inside = {name.split(".")[1] for name in names if name.startswith("pipeline.")} - {"__version__"}
+    assert inside <= ALLOWED[parts[0]], f"{path} imports {inside - ALLOWED[parts[0]]}"
+
+
+def test_one_way_really_means_one_way() -> None:
+    def reaches(name: str, seen: frozenset[str]) -> bool:
+        return any(
+            other in seen or reaches(other, seen | {other}) for other in ALLOWED[name] - VALUES - {name}
+        )
+
+    assert not [name for name in set(ALLOWED) - VALUES if reaches(name, frozenset({name}))]
+
+
+def test_importing_the_library_loads_nothing_heavy() -> None:
+    code = "import sys, pipeline; print(sorted(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {name for name in HEAVY if f"'{name}'" in out}
+
+
+def test_the_whole_command_line_loads_nothing_heavy() -> None:
+    code = "import sys, pipeline.cli; print(sorted(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {name for name in HEAVY if f"'{name}'" in out}

@@ -1,0 +1,102 @@
+"""Fingerprints and commits."""
+
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.errors import StoreError
+from pipeline.ids import canonical, digest, rank
+from pipeline.ledger import Commit, Ledger, Output, Unit, fingerprint
+from pipeline.store import Store
+from pipeline.types import Counts, Reason
+
+UNIT = Unit("facts", "12-1-2")
+COMMIT = Commit(
+    UNIT,
+    "ab" * 16,
+    Counts(3, 1, {"no_data": 1}, {"unreadable": 1}),
+    {"facts": Output("k", "0" * 64, 5, 1)},
+    {"n": 1},
+)
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store(f"memory://{uuid.uuid4().hex}")
+
+
+def test_every_part_of_a_fingerprint_counts() -> None:
+    prints = {
+        fingerprint("facts", 1, {"a": 1}, {"x": "d1"}),
+        fingerprint("pixels", 1, {"a": 1}, {"x": "d1"}),
+        fingerprint("facts", 2, {"a": 1}, {"x": "d1"}),
+        fingerprint("facts", 1, {"a": 2}, {"x": "d1"}),
+        fingerprint("facts", 1, {"a": 1}, {"x": "d2"}),
+        fingerprint("facts", 1, {"a": 1}, {"y": "d1"}),
+        fingerprint("facts", 1, {"a": 1}, {}),
+    }
+    assert len(prints) == 7
+
+
+def test_key_order_does_not_count() -> None:
+    assert fingerprint("s", 1, {"a": 1, "b": 2}, {"x": "1", "y": "2"}) == fingerprint(
+        "s", 1, {"b": 2, "a": 1}, {"y": "2", "x": "1"}
+    )
+
+
+def test_a_commit_survives_its_encoding() -> None:
+    assert Commit.decode(COMMIT.encode()) == COMMIT
+
+
+def test_a_unit_is_done_under_its_own_fingerprint_only(store: Store) -> None:
+    Ledger(store).commit(COMMIT)
+    ledger = Ledger(store)
+    assert ledger.find(UNIT, "ab" * 16) == COMMIT
+    assert ledger.find(UNIT, "cd" * 16) is None
+    assert ledger.find(Unit("facts", "12-1-3"), "ab" * 16) is None
+
+
+def test_the_second_worker_is_content_and_a_different_one_is_not(store: Store) -> None:
+    Ledger(store).commit(COMMIT)
+    Ledger(store).commit(COMMIT)
+    other = Commit(UNIT, COMMIT.fingerprint, Counts(1, 1))
+    with pytest.raises(StoreError, match="other content"):
+        Ledger(store).commit(other)
+
+
+def test_counts_that_do_not_balance_are_never_committed(store: Store) -> None:
+    with pytest.raises(StoreError, match="do not balance"):
+        Ledger(store).commit(Commit(UNIT, "ef" * 16, Counts(3, 1, {"no_data": 1})))
+    assert list(store.list("commits")) == []
+
+
+def test_a_damaged_commit_is_named(store: Store) -> None:
+    store.put(COMMIT.key, b'{"unit": ')
+    with pytest.raises(StoreError, match=f"{COMMIT.key} is not a commit"):
+        Ledger(store).find(UNIT, COMMIT.fingerprint)
+
+
+verdicts = st.lists(st.sampled_from([None, *Reason]))
+
+
+@given(verdicts, verdicts)
+def test_counts_balance_and_add_up(one: list[Reason | None], two: list[Reason | None]) -> None:
+    assert Counts.of(one).balanced
+    assert Counts.of(one) + Counts.of(two) == Counts.of(one + two)
+    assert Counts.of(one).kept == one.count(None)
+
+
+def test_canonical_json_is_what_others_would_write() -> None:
+    assert canonical({"b": [1, 2.5, None], "a": "é"}) == '{"a":"é","b":[1,2.5,null]}'.encode()
+    with pytest.raises(ValueError, match="Out of range"):
+        canonical(float("nan"))
+
+
+def test_ranks_are_uniform_and_stable() -> None:
+    ranks = [rank("sample", 0, n) for n in range(4000)]
+    assert all(0 <= value < 1 for value in ranks)
+    for tenth in range(10):
+        assert 300 < sum(tenth / 10 <= value < (tenth + 1) / 10 for value in ranks) < 500
+    assert rank("sample", 0, 1) == int(digest(["sample", 0, 1])[:14], 16) / 2**56

@@ -1,7 +1,7 @@
 """Looks at the sources of a dataset before any work: area, OSM snapshot, scenes."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -60,6 +60,16 @@ def take_inventory(config: DatasetConfig, base: Path, store: Store | None = None
     area = attempt(lambda: _area(config, base, opened, osm)) if snapshot or config.area else None
     if problems or snapshot is None or scenes is None or area is None:
         raise Misconfigured("\n".join(problems))
+    scratch = config.runtime.scratch
+    if scratch is not None and not Path(scratch).is_dir():
+        msg = f"runtime.scratch: no such folder: {scratch}"
+        raise Misconfigured(msg)
+    if not any(shapely.intersects(area, shapely.box(*scene.footprint)) for scene in scenes):
+        msg = (
+            f"area and imagery do not meet: the area lies in {_degrees(shapely.bounds(area))}, the first scene "
+            f"({scenes[0].path}) in {_degrees(scenes[0].footprint)} (west, south, east, north)"
+        )
+        raise Misconfigured(msg)
     bounds: Bounds = tuple(shapely.bounds(area).tolist())
     cells = tuple(
         cell
@@ -112,6 +122,10 @@ def _polygons(path: Path) -> BaseGeometry:
         frame = frame.to_crs("EPSG:4326")
     area: BaseGeometry = shapely.make_valid(frame.union_all())
     return area
+
+
+def _degrees(bounds: Iterable[float]) -> str:
+    return ", ".join(f"{value:.4f}" for value in bounds)
 
 
 def _snapshot(store: Store, path: Path) -> Snapshot:

@@ -121,6 +121,18 @@ class Store:
             except FileNotFoundError:
                 return
 
+    def sweep(self, prefix: str) -> None:
+        """Remove the half-written files (``<name>#1``) that a killed process left under a folder on disk.
+
+        They are no objects: `list` does not show them. Buckets keep none.
+        """
+        if self.root is None:
+            return
+        with self._translated("delete", prefix):
+            for path in (self.root / prefix).rglob("*#*"):
+                if path.name.rpartition("#")[2].isdigit():
+                    path.unlink(missing_ok=True)
+
     def _flush(self, key: str) -> None:
         """Force an object on a local disk, and its folder entry, to the device."""
         if self.root is None:

@@ -103,16 +103,17 @@ CAPTIONS = pa.schema(
 )
 """One row a caption (see `pipeline.types.Caption`); the titles are the same in all rows of a patch."""
 
-SAMPLES = pa.schema(
+SAMPLES = geoparquet(
     [
         pa.field("key", pa.string()),
         pa.field("split", pa.string()),
         pa.field("lon", pa.float64()),
         pa.field("lat", pa.float64()),
-        pa.field("bbox", BOX),
         pa.field("json", pa.binary()),  # the member <key>.json, canonical JSON
         pa.field("text", pa.string()),  # the member <key>.txt
         pa.field("tags", pa.list_(pa.string())),
-    ]
+    ],
+    ["Polygon"],
 )
-"""One row a finished sample of a cell, sorted by split, then by hash of the key."""
+"""One row a finished sample of a cell, sorted by split, then by key; keys are hashes, so neighbours are mixed.
+Geometry is the footprint, bbox the box that the JSON states."""

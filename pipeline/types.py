@@ -76,8 +76,8 @@ class Counts:
         return Counts(
             self.seen + other.seen,
             self.kept + other.kept,
-            dict(sorted((Counter(self.rejected) + Counter(other.rejected)).items())),
-            dict(sorted((Counter(self.failed) + Counter(other.failed)).items())),
+            _merged(self.rejected, other.rejected),
+            _merged(self.failed, other.failed),
         )
 
     @classmethod
@@ -89,6 +89,13 @@ class Counts:
         rejected = {str(reason): n for reason, n in tally.items() if reason is not None}
         seen = kept + sum(rejected.values()) + failures.total()
         return cls(seen, kept, dict(sorted(rejected.items())), dict(sorted(failures.items())))
+
+
+def _merged(one: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, int]:
+    """The sums by reason, sorted; plans add up tens of thousands of counts, most of them without a reason."""
+    if not one or not other:
+        return one or other
+    return dict(sorted((Counter(one) + Counter(other)).items()))
 
 
 @dataclass(frozen=True, slots=True)

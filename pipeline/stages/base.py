@@ -1,5 +1,6 @@
 """What a stage is, and what it is handed."""
 
+import errno
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,11 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config import DatasetConfig
-from pipeline.grid import cell_bounds, neighbourhood
+from pipeline.errors import StoreError
+from pipeline.grid import Floats, cell_bounds, neighbourhood
 from pipeline.ids import Json, file_sha256
 from pipeline.ledger import Commit, Output, Unit
 from pipeline.store import Store
@@ -56,6 +59,11 @@ class Context:
     def scenes_by_id(self) -> Mapping[str, Scene]:
         """The scenes by id."""
         return {scene.id: scene for scene in self.scenes}
+
+    @cached_property
+    def footprints(self) -> Floats:
+        """Footprints of the scenes, EPSG:4326, shape (n, 4)."""
+        return np.array([scene.footprint for scene in self.scenes], dtype=np.float64).reshape(-1, 4)
 
 
 @dataclass(frozen=True)
@@ -134,29 +142,42 @@ class Commits:
     def __getitem__(self, unit: Unit) -> Commit:
         return self._by_unit[unit]
 
+    def counts(self) -> dict[str, Counts]:
+        """What became of the items, by stage, over all finished units."""
+        totals: dict[str, Counts] = {}
+        for unit, commit in self._by_unit.items():
+            totals[unit.stage] = totals.get(unit.stage, Counts()) + commit.counts
+        return totals
+
 
 def scenes_near(context: Context, cell: str) -> tuple[Scene, ...]:
     """The scenes whose footprint touches the neighbourhood of a cell, best first."""
-    boxes = [cell_bounds(name) for name in neighbourhood(cell)]
-    return tuple(
-        scene
-        for scene in context.scenes
-        if any(
-            scene.footprint[0] <= east
-            and west <= scene.footprint[2]
-            and scene.footprint[1] <= north
-            and south <= scene.footprint[3]
-            for west, south, east, north in boxes
-        )
-    )
+    boxes = np.array([cell_bounds(name) for name in neighbourhood(cell)])[:, None]
+    prints = context.footprints
+    touch = (prints[:, :2] <= boxes[..., 2:]).all(axis=-1) & (boxes[..., :2] <= prints[:, 2:]).all(axis=-1)
+    return tuple(context.scenes[i] for i in np.flatnonzero(touch.any(axis=0)))
 
 
 @contextmanager
 def scratch(context: Context) -> Iterator[Path]:
-    """A temporary folder on the scratch disk, removed at the end."""
-    root = context.config.runtime.scratch
-    with TemporaryDirectory(prefix="skyteller-", dir=root) as folder:
-        yield Path(folder)
+    """A temporary folder on the scratch disk, removed at the end.
+
+    Raises
+    ------
+    StoreError
+        The scratch disk is full.
+    """
+    with TemporaryDirectory(prefix="skyteller-", dir=context.config.runtime.scratch) as folder:
+        try:
+            yield Path(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            msg = (
+                f"scratch: no space left in {Path(folder).parent}; set runtime.scratch to a larger disk. "
+                "What is committed is safe, run again to go on"
+            )
+            raise StoreError(msg) from error
 
 
 def put_table(context: Context, work: Work, name: str, table: pa.Table, *, row_group: int = 10_000) -> Output:

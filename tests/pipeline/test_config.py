@@ -50,7 +50,7 @@ def test_the_example_that_init_writes_is_valid() -> None:
         ("imagery: {licence: CC0}", "did you mean `license`?"),
         ("splits: {zzz: 1}", "valid keys here: block_km, seed, test, train, val"),
         ("name: My Town", "`name`: String should match pattern"),
-        ("area: {bbox: [1, 2, 3]}", "`area.bbox.3`: Field required"),
+        ("area: {bbox: [1, 2, 3]}", "key `area.bbox.3` is missing"),
         ("area: {bbox: [10, 50, 12, 48]}", "needs -90 <= south < north <= 90"),
         ("area: {bbox: [190, 40, 191, 41]}", "longitudes must lie in -180..180"),
         ("area: {bbox: [10, 40, 10, 41]}", "the box is empty"),

@@ -1,0 +1,91 @@
+"""The way from tables to facts: patches and elements of a cell in, facts out."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+
+from pipeline.facts.classify import Rules, classify
+from pipeline.facts.describe import Elements, Frames, describe, visible
+from pipeline.facts.ground import ground_of
+from pipeline.facts.join import join
+from pipeline.facts.layer import lay_out
+from pipeline.grid import Floats, pixel_to_crs
+from pipeline.osm.vocabulary import Vocabulary
+from pipeline.types import Scene
+
+ELEMENT_COLUMNS = ("id", "kind", "tags", "geometry")
+"""What is read of an elements table."""
+
+_CHUNK = 2048
+"""Patches handled at a time; bounds memory."""
+
+
+def find_facts(
+    patches: pa.Table, elements: pa.Table, scenes: Mapping[str, Scene], vocabulary: Vocabulary
+) -> Iterator[pa.Table]:
+    """Find what is visible in patches.
+
+    Each element is classified once, and projected once into each CRS of the scenes.
+
+    Parameters
+    ----------
+    patches
+        The columns ``id``, ``scene``, ``col``, ``row``, ``size`` of `pipeline.tables.PATCHES`, sorted by scene.
+    elements
+        The `ELEMENT_COLUMNS` of `pipeline.tables.ELEMENTS`: all that may reach into the patches, in any order.
+        Copies of an element (a visitor in several cells) count once.
+    scenes
+        The scenes of the patches by id.
+    vocabulary
+        What can be seen, and how coarse and how small it may be.
+
+    Yields
+    ------
+    Rows of `pipeline.tables.FACTS` for some patches after others, in the order of the patches.
+    """
+    used = [scenes[name] for name in patches.column("scene").unique().to_pylist()]
+    if not used or not len(elements):
+        return
+    rules = Rules.of(vocabulary)
+    elements = _without_copies(elements)
+    rule = classify(elements, vocabulary)
+    seen = np.flatnonzero((rule >= 0) & (rules.max_gsd_m[rule] >= min(scene.gsd_m for scene in used)))
+    if not len(seen):
+        return
+    shapes = shapely.from_wkb(elements.column("geometry").take(pa.array(seen)).to_numpy())
+    ids = elements.column("id").take(pa.array(seen)).combine_chunks()
+    projected = {
+        crs: Elements(ids, rule[seen], lay_out(shapes, crs)) for crs in {scene.crs for scene in used}
+    }
+    for scene in used:
+        own = patches.filter(pc.equal(patches.column("scene"), scene.id))
+        for start in range(0, len(own), _CHUNK):
+            chunk = own.slice(start, _CHUNK)
+            boxes = window_boxes(scene, chunk)
+            frames = Frames(
+                chunk.column("id").combine_chunks(), boxes, ground_of(scene.crs, boxes), scene.gsd_m
+            )
+            near = projected[scene.crs]
+            pairs = visible(join(near.layer, boxes, frames.ground), near, rules, scene.gsd_m)
+            yield describe(pairs, near, frames, rules)
+
+
+def window_boxes(scene: Scene, patches: pa.Table) -> Floats:
+    """Bounds of patches of a scene in its CRS, shape (n, 4): xmin, ymin, xmax, ymax."""
+    col, row, size = (patches.column(name).to_numpy().astype(np.int64) for name in ("col", "row", "size"))
+    xmin, ymax = pixel_to_crs(scene.transform, col, row)
+    xmax, ymin = pixel_to_crs(scene.transform, col + size, row + size)
+    return np.column_stack([xmin, ymin, xmax, ymax])
+
+
+def _without_copies(elements: pa.Table) -> pa.Table:
+    """Elements sorted by id, each once."""
+    elements = elements.take(pc.sort_indices(elements.column("id")))
+    ids = elements.column("id").combine_chunks()
+    if len(ids) < 2:
+        return elements
+    repeated = pc.equal(ids.slice(1), ids.slice(0, len(ids) - 1)).to_numpy(zero_copy_only=False)
+    return elements.filter(pa.array(np.append(True, ~repeated)))

@@ -1,0 +1,124 @@
+"""Ground that several members of one group cover: counted once."""
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from pipeline.facts.join import Pairs
+from pipeline.facts.layer import Layer, Shapes
+from pipeline.grid import Floats, Ints, from_lonlat
+
+Flags = npt.NDArray[np.bool_]
+
+_INTERIORS_MEET = "T********"
+_LARGE = 1000
+"""Segments from which on an element is compared by its part in the patch instead of as a whole."""
+
+
+def double_counted(pairs: Pairs, group: Ints, layer: Layer, boxes: Floats) -> tuple[Ints, Floats]:
+    """Find what sums of shares count twice.
+
+    Geometries are built only where two members overlap, which is rare, and only of the parts inside the patch.
+
+    Parameters
+    ----------
+    pairs
+        Areas in patches.
+    group
+        The group of each pair; all members of a group are in one patch.
+    layer, boxes
+        What the pairs were joined from.
+
+    Returns
+    -------
+    Groups with overlapping members, ascending, and the share that their sum has too much.
+    """
+    one, other = _near(pairs, group, layer, boxes)
+    suspect = _may_overlap(layer, pairs.element[one], pairs.element[other])
+    one, other = one[suspect], other[suspect]
+    involved, place = np.unique(np.concatenate([one, other]), return_inverse=True)
+    parts = _parts(pairs[involved], layer, boxes)
+    left, right = place[: len(one)], place[len(one) :]
+    crossing = shapely.relate_pattern(parts[left], parts[right], _INTERIORS_MEET)
+    overlapping = np.unique(np.concatenate([left[crossing], right[crossing]]))
+
+    owner = group[involved[overlapping]]
+    order = np.argsort(owner, kind="stable")
+    groups, starts = np.unique(owner[order], return_index=True)
+    excess = np.zeros(len(groups))
+    for i, members in enumerate(np.split(overlapping[order], starts[1:]) if len(groups) else ()):
+        chosen = involved[members]
+        x0, y0, x1, y1 = boxes[pairs.patch[chosen[0]]]
+        union = shapely.area(shapely.union_all(parts[members])) / ((x1 - x0) * (y1 - y0))
+        excess[i] = max(0.0, pairs.share[chosen].sum() - union)
+    return groups, excess
+
+
+def _near(pairs: Pairs, group: Ints, layer: Layer, boxes: Floats) -> tuple[Ints, Ints]:
+    """Pairs of one group whose bounds overlap: a sweep along x over all groups at once."""
+    bounds, box = layer.bounds[pairs.element], boxes[pairs.patch]
+    low = np.maximum(bounds[:, :2], box[:, :2])
+    high = np.minimum(bounds[:, 2:], box[:, 2:])
+    order = np.lexsort((low[:, 0], group))
+    (low_x, low_y), (high_x, high_y), group = low[order].T, high[order].T, group[order]
+    ones, others = [], []
+    active, step = np.arange(len(order)), 1
+    while len(active):
+        active = active[active + step < len(order)]
+        ahead = active + step
+        meets = (group[ahead] == group[active]) & (low_x[ahead] < high_x[active])
+        active, ahead = active[meets], ahead[meets]  # sorted by low x: who meets no more will never again
+        both = (low_y[ahead] < high_y[active]) & (low_y[active] < high_y[ahead])
+        ones.append(order[active[both]])
+        others.append(order[ahead[both]])
+        step += 1
+    none = np.empty(0, dtype=np.int64)
+    return np.concatenate([none, *ones]), np.concatenate([none, *others])
+
+
+def _may_overlap(layer: Layer, one: Ints, other: Ints) -> Flags:
+    """Whether two elements overlap anywhere; True without a look where one of them is large.
+
+    Neighbours that share nodes do not: compared in EPSG:4326, where these nodes are the same numbers.
+    """
+    small = np.flatnonzero((layer.count[one] <= _LARGE) & (layer.count[other] <= _LARGE))
+    couples, couple = np.unique(np.stack([one[small], other[small]]), axis=1, return_inverse=True)
+    overlap = shapely.relate_pattern(layer.shapes[couples[0]], layer.shapes[couples[1]], _INTERIORS_MEET)
+    suspect = np.ones(len(one), dtype=bool)
+    suspect[small] = overlap[couple]
+    return suspect
+
+
+def _parts(pairs: Pairs, layer: Layer, boxes: Floats) -> Shapes:
+    """The areas inside their patches, as valid geometries in the layer's CRS."""
+    elements, which = np.unique(pairs.element, return_inverse=True)
+    shapes = shapely.transform(
+        layer.shapes[elements],
+        lambda lonlat: np.column_stack(from_lonlat(layer.crs).transform(lonlat[:, 0], lonlat[:, 1])),
+    )
+    broken = ~shapely.is_valid(shapes)  # rings that nearly touch may touch after the projection
+    shapes[broken] = shapely.make_valid(shapes[broken])
+    box = boxes[pairs.patch]
+    bounds = layer.bounds[pairs.element]
+    whole = (bounds[:, :2] >= box[:, :2]).all(axis=1) & (bounds[:, 2:] <= box[:, 2:]).all(axis=1)
+    parts: Shapes = shapes[which]
+    cut = np.flatnonzero(~whole)
+    order = cut[np.argsort(which[cut], kind="stable")]
+    starts = np.flatnonzero(np.diff(which[order])) + 1
+    for members in np.split(order, starts) if len(order) else ():
+        parts[members] = _cut(parts[members[0]], box[members])
+    return parts
+
+
+def _cut(shape: shapely.Geometry, boxes: Floats) -> Shapes:
+    """One shape cut to each of the boxes: halved with them, so that a giant is cut a few times, not once a box."""
+    if len(boxes) == 1 or shapely.get_num_coordinates(shape) <= _LARGE:
+        pieces: Shapes = shapely.intersection(shape, shapely.box(*boxes.T))
+        return pieces
+    axis = int(np.argmax(np.ptp(boxes[:, :2], axis=0)))
+    order = np.argsort(boxes[:, axis], kind="stable")
+    pieces = np.empty(len(boxes), dtype=object)
+    for half in np.array_split(order, 2):
+        around = shapely.box(*boxes[half, :2].min(axis=0), *boxes[half, 2:].max(axis=0))
+        pieces[half] = _cut(shapely.intersection(shape, around), boxes[half])
+    return pieces

@@ -1,0 +1,246 @@
+"""One sample of a release as a value: the member ``<key>.json``, in RSTeller's shape and with what it left out.
+
+RSTeller's loaders need ``metadata.patch_id``, ``metadata.image_name`` and ``annotations[].task/text/annotator``.
+A sample depends on nothing but its patch: not on the area, on paths or on other samples, so it can be made again
+alone.
+"""
+
+import datetime as dt
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from pipeline.grid import pixel_to_crs
+from pipeline.ids import Json, canonical
+from pipeline.types import Bounds, Caption, GeometryKind, Patch, Scene
+
+OSM_LICENSE = "ODbL-1.0"
+OSM_ATTRIBUTION = "(c) OpenStreetMap contributors"
+
+_DEGREE_DECIMALS = 7
+"""Decimals of longitudes and latitudes: about a centimetre, as in OpenStreetMap."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Window(_Record):
+    """The patch in the pixels of its image: upper-left column and row, side."""
+
+    col: int
+    row: int
+    size: int
+
+
+class Quality(_Record):
+    """Measured pixel quality."""
+
+    nodata: float = Field(description="Share of missing pixels.")
+    entropy: float = Field(description="Entropy of the grey values, bits.")
+    sharpness: float = Field(description="Variance of the Laplacian of the grey values.")
+    dark: float = Field(description="Share of nearly black pixels.")
+    bright: float = Field(description="Share of nearly white pixels.")
+    cloud: float = Field(description="Share of bright, colourless, smooth pixels.")
+
+
+class Osm(_Record):
+    """The map data that facts and captions rest on."""
+
+    snapshot: str = Field(description="Timestamp of the extract and hash of its file.")
+    license: str
+    attribution: str
+
+
+class Metadata(_Record):
+    """Where, when and what from."""
+
+    patch_id: str
+    image_name: str
+    collection: str
+    date: dt.date | None = Field(description="Capture date.")
+    lon: float = Field(description="Centre, degrees, EPSG:4326.")
+    lat: float
+    bbox: Bounds = Field(description="West, south, east, north in degrees, EPSG:4326.")
+    crs: str = Field(description="CRS of the pixels.")
+    transform: tuple[float, float, float, float, float, float] = Field(
+        description="Affine transform of the patch: x = a*col + b*row + c, y = d*col + e*row + f."
+    )
+    window: Window
+    gsd_m: float = Field(description="Ground sample distance, metres.")
+    split: str
+    quality: Quality
+    osm: Osm
+    license: str = Field(description="Licence of the imagery.")
+    attribution: str = Field(description="Attribution of the imagery.")
+
+
+class Annotation(_Record):
+    """A caption with its provenance."""
+
+    task: int = Field(description="1 main area, 2 main line or point, 3 revision.")
+    text: str = Field(min_length=1)
+    annotator: str
+    model_revision: str
+    prompt: str = Field(description="name@hash of the prompt.")
+    seed: int
+    elements: tuple[str, ...] = Field(description="OSM ids the text rests on (n1, w2, r3).")
+    checks: dict[str, JsonValue] = Field(description="Results of checks of the text.")
+
+
+class FactRecord(_Record):
+    """What the map says about one element, or a group of like elements, inside the patch."""
+
+    tag: str
+    kind: GeometryKind
+    singular: str
+    plural: str
+    count: int
+    positions: tuple[str, ...]
+    share: float = Field(description="Share of the patch (areas).")
+    length_m: float = Field(description="Length inside the patch, metres (lines).")
+    edges: tuple[str, ...] = Field(description="Image edges that cut an element off.")
+    elements: tuple[str, ...]
+
+
+class Sample(_Record):
+    """A sample without its image."""
+
+    metadata: Metadata
+    annotations: tuple[Annotation, ...] = Field(min_length=1)
+    facts: tuple[FactRecord, ...]
+    title: str = Field(description="SkyScript's caption of the focus object.")
+    title_multi_objects: str = Field(description="SkyScript's caption of focus object and surroundings.")
+
+    @property
+    def key(self) -> str:
+        """Name of the sample in shards and tables."""
+        return self.metadata.patch_id
+
+    @property
+    def text(self) -> str:
+        """The member ``<key>.txt``: the first caption."""
+        return self.annotations[0].text
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """OSM tags of the facts, weightiest first."""
+        return tuple(dict.fromkeys(fact.tag for fact in self.facts))
+
+    def encode(self) -> bytes:
+        """The member ``<key>.json``: canonical JSON."""
+        return canonical(self.model_dump(mode="json"))
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What all samples of a dataset have in common: imagery product, its licence, and the OSM snapshot."""
+
+    collection: str
+    license: str
+    attribution: str
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was found and said about a patch.
+
+    Attributes
+    ----------
+    facts
+        JSON objects of facts, weightiest first.
+    captions
+        At least one.
+    title, title_multi_objects
+        SkyScript's pair.
+    quality
+        Measured pixel quality.
+    """
+
+    facts: Sequence[Json]
+    captions: Sequence[Caption]
+    title: str
+    title_multi_objects: str
+    quality: Quality
+
+
+def make_sample(patch: Patch, scene: Scene, split: str, content: Content, source: Provenance) -> Sample:
+    """Put together what is known about a patch.
+
+    Parameters
+    ----------
+    patch
+        The patch, placed by `place`.
+    scene
+        Its image.
+    split
+        Its split.
+    content
+        Facts, captions and quality.
+    source
+        What it was made from.
+    """
+    a, b, _, d, e, _ = scene.transform
+    x, y = pixel_to_crs(scene.transform, patch.col, patch.row)
+    return Sample(
+        metadata=Metadata(
+            patch_id=patch.id,
+            image_name=scene.id,
+            collection=source.collection,
+            date=scene.date,
+            lon=patch.lon,
+            lat=patch.lat,
+            bbox=patch.bbox,
+            crs=scene.crs,
+            transform=(a, b, float(x), d, e, float(y)),
+            window=Window(col=patch.col, row=patch.row, size=patch.size),
+            gsd_m=round(scene.gsd_m, 6),
+            split=split,
+            quality=content.quality,
+            osm=Osm(snapshot=source.snapshot, license=OSM_LICENSE, attribution=OSM_ATTRIBUTION),
+            license=source.license,
+            attribution=source.attribution,
+        ),
+        annotations=tuple(
+            Annotation(
+                task=caption.task,
+                text=caption.text,
+                annotator=caption.annotator,
+                model_revision=caption.model_revision,
+                prompt=caption.prompt,
+                seed=caption.seed,
+                elements=caption.elements,
+                checks={},
+            )
+            for caption in content.captions
+        ),
+        facts=tuple(FactRecord.model_validate(fact) for fact in content.facts),
+        title=content.title,
+        title_multi_objects=content.title_multi_objects,
+    )
+
+
+def place(degrees: float) -> float:
+    """A longitude or latitude as a release states it."""
+    return round(degrees, _DEGREE_DECIMALS) + 0.0  # + 0.0: never "-0.0"
+
+
+def place_box(box: Bounds) -> Bounds:
+    """A box as a release states it: rounded outwards, so that it still covers what it covered."""
+    scale = 10.0**_DEGREE_DECIMALS
+    west, south, east, north = (degrees * scale for degrees in box)
+    return (
+        math.floor(west) / scale,
+        math.floor(south) / scale,
+        math.ceil(east) / scale,
+        math.ceil(north) / scale,
+    )
+
+
+def sample_schema() -> str:
+    """The JSON Schema of the member ``<key>.json``, as text."""
+    return json.dumps(Sample.model_json_schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"

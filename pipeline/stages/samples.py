@@ -1,0 +1,152 @@
+"""Stage `samples`: patch, facts, captions and quality of a cell put together, and the split of each."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.facts.io import fact_json, facts_of
+from pipeline.ids import Json
+from pipeline.ledger import Unit
+from pipeline.release.sample import Content, Provenance, Quality, make_sample, place, place_box
+from pipeline.release.splits import split_of
+from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, read_table, scenes_near
+from pipeline.tables import SAMPLES
+from pipeline.types import Caption, Counts, Patch
+
+
+def _basis(context: Context, _commits: Commits, cell: str) -> Json:
+    config = context.config
+    return {
+        "splits": config.splits.model_dump(mode="json"),
+        "collection": config.imagery.collection,
+        "license": config.imagery.license,
+        "attribution": config.imagery.attribution,
+        "snapshot": context.snapshot.id,
+        "scenes": [
+            [
+                scene.id,
+                scene.crs,
+                list(scene.transform),
+                scene.date.isoformat() if scene.date else None,
+                scene.gsd_m,
+            ]
+            for scene in scenes_near(context, cell)
+        ],
+    }
+
+
+def _inputs(_context: Context, _commits: Commits, cell: str) -> Mapping[Unit, tuple[str, ...]]:
+    return {
+        Unit("facts", cell): ("patches", "facts"),
+        Unit("pixels", cell): ("index",),
+        Unit("captions", cell): ("captions",),
+    }
+
+
+def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:
+    for work in works:
+        table = _samples(context, work)
+        splits = Counter(table.column("split").to_pylist())
+        output = put_table(context, work, "samples", table)
+        counts = Counts(table.num_rows, table.num_rows)
+        yield work, Result(counts, {"samples": output}, {"splits": dict(sorted(splits.items()))})
+
+
+def _samples(context: Context, work: Work) -> pa.Table:
+    """The samples table of a cell."""
+    outputs = {unit.stage: commit.outputs for unit, commit in work.inputs.items()}
+    said = _captions(read_table(context, outputs["captions"]["captions"]))
+    wanted = pa.array(list(said), pa.string())
+    outlines = _only(read_table(context, outputs["facts"]["patches"]), "id", wanted)
+    facts = dict(facts_of(_only(read_table(context, outputs["facts"]["facts"]), "patch", wanted)))
+    index = _only(read_table(context, outputs["pixels"]["index"]), "patch", wanted)
+    quality = {
+        row["patch"]: Quality(**{name: row[name] for name in Quality.model_fields})
+        for row in index.to_pylist()
+    }
+    imagery = context.config.imagery
+    source = Provenance(imagery.collection, imagery.license, imagery.attribution, context.snapshot.id)
+    patches = [_patch(row) for row in outlines.drop_columns("geometry").to_pylist()]
+    splits = split_of(
+        [patch.lon for patch in patches], [patch.lat for patch in patches], context.config.splits
+    )
+    rows = []
+    for patch, split, outline in zip(patches, splits, outlines.column("geometry").to_pylist(), strict=True):
+        captions, title, title_multi = said[patch.id]
+        content = Content(
+            facts=[fact_json(fact) for fact in facts.get(patch.id, ())],
+            captions=captions,
+            title=title,
+            title_multi_objects=title_multi,
+            quality=quality[patch.id],
+        )
+        sample = make_sample(patch, context.scenes_by_id[patch.scene], split, content, source)
+        rows.append(
+            {
+                "key": sample.key,
+                "split": split,
+                "lon": patch.lon,
+                "lat": patch.lat,
+                "json": sample.encode(),
+                "text": sample.text,
+                "tags": list(sample.tags),
+                "bbox": dict(zip(("xmin", "ymin", "xmax", "ymax"), patch.bbox, strict=True)),
+                "geometry": outline,
+            }
+        )
+    rows.sort(key=lambda row: (row["split"], row["key"]))
+    return pa.Table.from_pylist(rows, schema=SAMPLES)
+
+
+def _captions(table: pa.Table) -> dict[str, tuple[list[Caption], str, str]]:
+    """Captions, title and title_multi_objects by patch."""
+    said = {}
+    for patch, group in groupby(table.to_pylist(), key=lambda row: row["patch"]):
+        rows = list(group)
+        captions = [
+            Caption(
+                task=row["task"],
+                text=row["text"],
+                annotator=row["annotator"],
+                model_revision=row["model_revision"],
+                prompt=row["prompt"],
+                seed=row["seed"],
+                elements=tuple(row["elements"]),
+            )
+            for row in rows
+        ]
+        said[patch] = (captions, rows[0]["title"], rows[0]["title_multi_objects"])
+    return said
+
+
+def _only(table: pa.Table, column: str, wanted: pa.Array) -> pa.Table:
+    return table.filter(pc.is_in(table.column(column), value_set=wanted))
+
+
+def _patch(row: dict[str, Any]) -> Patch:
+    """A patch from its row, placed as the release states it."""
+    box = row["bbox"]
+    return Patch(
+        id=row["id"],
+        scene=row["scene"],
+        col=row["col"],
+        row=row["row"],
+        size=row["size"],
+        lon=place(row["lon"]),
+        lat=place(row["lat"]),
+        bbox=place_box((box["xmin"], box["ymin"], box["xmax"], box["ymax"])),
+    )
+
+
+STAGE = Stage(
+    name="samples",
+    version=1,
+    cells=lambda context, _commits: context.cells,
+    basis=_basis,
+    inputs=_inputs,
+    run=_run,
+)

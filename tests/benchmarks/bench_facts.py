@@ -1,0 +1,130 @@
+"""Facts for 10,000 patches against `geopandas.sjoin` + `shapely.intersection`.
+
+The elements of a real extract and patches of 448 px at 0.6 m in the CRS of a scene over it, both starting from
+the same elements table (WKB, EPSG:4326). Two cases: every window once, side by side; and windows at a stride that
+gives 10,000 over the same ground. Ours goes all the way from the table to the table of facts: classification,
+projection, join, grouping, description. Theirs gets the elements that ours finds visible, and ends with area and
+length per pair: WKB, projection, sjoin, intersection. Variants alternate in one run; medians; one core.
+
+Predicted: at least 4 times faster at 10,000 patches; less side by side, where reading and projecting the elements
+weighs more and costs both the same.
+"""
+
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import geopandas
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+
+from pipeline.facts.classify import classify
+from pipeline.facts.find import find_facts, window_boxes
+from pipeline.osm.pbf import KINDS, TYPES, read_elements
+from pipeline.osm.vocabulary import load_vocabulary
+from pipeline.types import Scene
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "osm"
+FILES = {"reisterstown-md.osm.pbf": "EPSG:26918", "liechtenstein-2022.osm.pbf": "EPSG:2056"}
+SIZE, GSD, PATCHES, ROUNDS = 448, 0.6, 10_000, 5
+
+
+def elements_of(path: Path) -> pa.Table:
+    """The elements of a file with the columns that facts are made from."""
+    table = pa.Table.from_batches([chunk.elements for chunk in read_elements(path)])
+    numbers = table.column("number").to_pylist()
+    types = table.column("type").to_pylist()
+    kinds = pa.array(KINDS).take(table.column("kind").combine_chunks())
+    ids = [f"{TYPES[code]}{number}" for code, number in zip(types, numbers, strict=True)]
+    columns = {"id": pa.array(ids), "kind": kinds, "tags": table["tags"], "geometry": table["geometry"]}
+    return pa.table(columns)
+
+
+def windows(scene: Scene, stride: float) -> pa.Table:
+    """All windows of a scene."""
+    step = round(SIZE * stride)
+    rows, cols = np.meshgrid(
+        np.arange(0, scene.height - SIZE + 1, step), np.arange(0, scene.width - SIZE + 1, step), indexing="ij"
+    )
+    n = rows.size
+    return pa.table(
+        {
+            "id": [f"{i:016x}" for i in range(n)], "scene": [scene.id] * n,
+            "col": cols.ravel(), "row": rows.ravel(), "size": np.full(n, SIZE),
+        }
+    )  # fmt: skip
+
+
+def scene_over(shapes: geopandas.GeoSeries, crs: str) -> Scene:
+    """A scene over the middle 98 % of the elements."""
+    bounds = shapes.to_crs(crs).bounds
+    west, south = bounds[["minx", "miny"]].quantile(0.01)
+    east, north = bounds[["maxx", "maxy"]].quantile(0.99)
+    size = int((east - west) / GSD), int((north - south) / GSD)
+    transform = (GSD, 0.0, west, 0.0, -GSD, north)
+    return Scene("s", "", "", crs, transform, *size, (1, 2, 3), None, None, GSD, (0.0, 0.0, 0.0, 0.0))
+
+
+def theirs(visible: pa.Table, scene: Scene, patches: pa.Table) -> int:
+    """The pairs with area and length, as most scripts compute them."""
+    wkb = visible.column("geometry").to_numpy()
+    elements = geopandas.GeoDataFrame(geometry=shapely.from_wkb(wkb), crs="EPSG:4326").to_crs(scene.crs)
+    boxes = window_boxes(scene, patches)
+    frames = geopandas.GeoDataFrame(geometry=shapely.box(*boxes.T), crs=scene.crs)
+    pairs = geopandas.sjoin(frames, elements, predicate="intersects")
+    left = frames.geometry.to_numpy()[pairs.index.to_numpy()]
+    right = elements.geometry.to_numpy()[pairs.index_right.to_numpy()]
+    parts = shapely.intersection(left, right)
+    area, length = shapely.area(parts), shapely.length(parts)
+    return len(area) if len(length) else 0
+
+
+def timed(run: Callable[[], int]) -> tuple[float, int]:
+    """Seconds and result."""
+    start = time.perf_counter()
+    result = run()
+    return time.perf_counter() - start, result
+
+
+def main() -> None:
+    """Run both on each extract and each case."""
+    vocabulary = load_vocabulary()
+    for name, crs in FILES.items():
+        path = DATA / name
+        if not path.exists():
+            sys.exit(f"{path} is absent")
+        elements = elements_of(path)
+        order = classify(elements, vocabulary)
+        gsd = np.array([rule.max_gsd_m for rule in vocabulary.rules])[order]
+        seen = elements.filter(pa.array((order >= 0) & (gsd >= GSD)))
+        shapes = geopandas.GeoSeries(shapely.from_wkb(seen.column("geometry").to_numpy()), crs="EPSG:4326")
+        scene = scene_over(shapes, crs)
+        side_by_side = len(windows(scene, 1.0))
+        print(f"{name}: {len(elements)} elements, {len(seen)} visible at {GSD} m")
+        for stride in (1.0, math.sqrt(side_by_side / PATCHES) * 0.99):
+            patches = windows(scene, stride)
+
+            def ours(patches: pa.Table = patches) -> int:
+                found = find_facts(patches, elements, {"s": scene}, vocabulary)
+                return sum(pc.sum(facts.column("count")).as_py() or 0 for facts in found)
+
+            def other(patches: pa.Table = patches) -> int:
+                return theirs(seen, scene, patches)
+
+            runs = [(timed(ours), timed(other)) for _ in range(ROUNDS)]
+            mine = statistics.median(run[0][0] for run in runs)
+            reference = statistics.median(run[1][0] for run in runs)
+            print(
+                f"  stride {stride:.2f}, {len(patches):6d} patches: facts {mine:6.2f} s ({len(patches) / mine:6.0f}"
+                f" patches/s, {runs[0][0][1]} members), sjoin + intersection {reference:6.2f} s"
+                f" ({runs[0][1][1]} pairs), ratio {reference / mine:.1f}"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""A small release from hand-made tables: thirty patches in several cells, without OSM file or imagery."""
+
+import io
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import shapely
+from PIL import Image
+
+from pipeline.config import DatasetConfig
+from pipeline.facts.io import fact_json
+from pipeline.grid import cell_name, cell_of, patch_id, window_centers, window_outlines
+from pipeline.ledger import Commit, Unit, fingerprint
+from pipeline.stages import release, samples, shards
+from pipeline.stages.base import Commits, Context, Stage, Work, put_table
+from pipeline.store import Store
+from pipeline.tables import CAPTIONS, FACTS, IMAGES, PATCHES, PIXEL_INDEX
+from pipeline.types import Counts, Fact, GeometryKind, Scene, Snapshot
+
+SIZE = 64
+STEP = 6 * SIZE
+COLUMNS, ROWS = 6, 5
+COLLECTION = "USDA/NAIP/DOQQ"
+SCENE = Scene(
+    id="m_3907601_ne_18_060_20210615",
+    path="/nowhere/m_3907601_ne_18_060_20210615.tif",
+    sha256="ab" * 32,
+    crs="EPSG:26918",
+    transform=(0.6, 0.0, 340_000.0, 0.0, -0.6, 4_372_000.0),
+    width=COLUMNS * STEP,
+    height=ROWS * STEP,
+    bands=(1, 2, 3),
+    mask_band=None,
+    date=date(2021, 6, 15),
+    gsd_m=0.6,
+    footprint=(-76.87, 39.47, -76.83, 39.49),
+)
+WITHOUT_CAPTION = 7
+"""The patch of this number got no caption."""
+SPLITS = {"train": 0.5, "val": 0.25, "test": 0.25, "block_km": 0.4}
+
+FOREST = Fact(
+    "landuse=forest", GeometryKind.AREA, "forest", "forests", 1, ("top-left",), 0.31, 0.0, ("left", "top"), ("w11",)
+)  # fmt: skip
+HOUSES = Fact(
+    "building=house", GeometryKind.AREA, "house", "houses", 3, ("center", "right"), 0.05, 0.0, (), ("w1", "w2", "w3")
+)  # fmt: skip
+STREET = Fact(
+    "highway=residential", GeometryKind.LINE, "residential street", "residential streets", 1, ("center",), 0.0, 38.4,
+    ("bottom", "top"), ("w21",),
+)  # fmt: skip
+
+
+def make_config(**changes: object) -> DatasetConfig:
+    """A config that fits the hand-made tables; `changes` replace top-level keys."""
+    values = {
+        "name": "small",
+        "cell_zoom": 16,
+        "osm": {"type": "pbf", "path": "town.osm.pbf"},
+        "imagery": {
+            "type": "geotiff", "paths": "./imagery", "collection": COLLECTION, "license": "public domain",
+            "attribution": "USDA National Agriculture Imagery Program",
+        },
+        "sampling": {"patch_px": SIZE},
+        "splits": SPLITS,
+        "shards": {"max_samples": 5},
+    }  # fmt: skip
+    return DatasetConfig.model_validate(values | changes)
+
+
+def make_context(store: Store, config: DatasetConfig) -> Context:
+    """The inventory that would belong to the hand-made tables."""
+    cells = tuple(sorted({cell for cell, *_ in _windows(config)}))
+    area = shapely.box(*SCENE.footprint)
+    snapshot = Snapshot("/nowhere/town.osm.pbf", "cd" * 32, "2021-07-01T00:00:00Z")
+    return Context(
+        config, Path("/nowhere"), store, snapshot, (SCENE,), shapely.to_wkb(area), SCENE.footprint, cells
+    )
+
+
+def put_inputs(context: Context, images: Mapping[int, bytes] | None = None) -> Commits:
+    """Write facts, pixels and captions by hand; `images` replace the noise of patches by number."""
+    commits = Commits()
+    for unit, seen, kept in (("elements", 412, 400), ("patches", 40, 30)):
+        reason = {"broken_geometry": 12} if unit == "elements" else {"overlaps_better_scene": 10}
+        commits.add(Commit(Unit(unit, context.cells[0]), "00", Counts(seen, kept, reason)))
+    for cell in context.cells:
+        numbers = [(n, col, row) for at, n, col, row in _windows(context.config) if at == cell]
+        facts = {n: _facts(n) for n, _, _ in numbers}
+        rows = [{"patch": _key(n), **_plain(fact)} for n, found in facts.items() for fact in found]
+        _commit(context, commits, "facts", cell, len(numbers), {
+            "patches": _patches(numbers), "facts": pa.Table.from_pylist(rows, schema=FACTS),
+        })  # fmt: skip
+        quality = {
+            "nodata": 0.0,
+            "entropy": 6.5,
+            "sharpness": 210.25,
+            "dark": 0.01,
+            "bright": 0.0,
+            "cloud": 0.0,
+        }
+        index = [{"patch": _key(n), **quality} for n, _, _ in numbers]
+        pictures = [
+            {"patch": _key(n), "image": (images or {}).get(n) or picture(n, context.config)}
+            for n, _, _ in numbers
+        ]
+        _commit(context, commits, "pixels", cell, len(numbers), {
+            "index": pa.Table.from_pylist(index, schema=PIXEL_INDEX),
+            "images": pa.Table.from_pylist(pictures, schema=IMAGES),
+        })  # fmt: skip
+        captions = [row for n, _, _ in numbers for row in _captions(n)]
+        table = pa.Table.from_pylist(captions, schema=CAPTIONS)
+        _commit(context, commits, "captions", cell, len(numbers), {"captions": table})
+    return commits
+
+
+def run_stage(context: Context, commits: Commits, stage: Stage) -> list[Commit]:
+    """Run all units of a stage in this process, as the engine would."""
+    done = []
+    for cell in stage.cells(context, commits):
+        wanted = stage.inputs(context, commits, cell)
+        inputs = {unit: commits[unit] for unit in wanted}
+        digests = {
+            f"{unit}/{name}": inputs[unit].outputs[name].sha256
+            for unit, names in wanted.items()
+            for name in names
+        }
+        basis = stage.basis(context, commits, cell)
+        work = Work(
+            Unit(stage.name, cell), fingerprint(stage.name, stage.version, basis, digests), basis, inputs
+        )
+        for _, result in stage.run(context, [work]):
+            assert result.counts.balanced
+            commit = Commit(work.unit, work.fingerprint, result.counts, result.outputs, result.info)
+            done.append(Commit.decode(commit.encode()))
+    for commit in done:
+        commits.add(commit)
+    return done
+
+
+def make_release(folder: Path, images: Mapping[int, bytes] | None = None, **changes: object) -> Path:
+    """Build the release in a store in `folder`; the folder of the release."""
+    context = make_context(Store(str(folder)), make_config(**changes))
+    commits = put_inputs(context, images)
+    for stage in (samples.STAGE, shards.STAGE, release.STAGE):
+        run_stage(context, commits, stage)
+    return folder / "releases" / context.config.name
+
+
+def picture(n: int, config: DatasetConfig) -> bytes:
+    """Noise of patch `n` in the image format of the config."""
+    pixels = np.random.default_rng(n).integers(40, 200, size=(SIZE, SIZE, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(
+        buffer, {"jpg": "JPEG"}.get(config.shards.image_format, config.shards.image_format)
+    )
+    return buffer.getvalue()
+
+
+def _key(n: int) -> str:
+    return patch_id(COLLECTION, SCENE.id, n % COLUMNS * STEP, n // COLUMNS * STEP, SIZE)
+
+
+def _windows(config: DatasetConfig) -> list[tuple[str, int, int, int]]:
+    """Cell, number, column and row of every patch."""
+    found = []
+    for n in range(COLUMNS * ROWS):
+        col, row = n % COLUMNS * STEP, n // COLUMNS * STEP
+        lon, lat = window_centers(SCENE, np.array([col]), np.array([row]), SIZE)
+        x, y = cell_of(lon, lat, config.cell_zoom)
+        found.append((cell_name(int(x[0]), int(y[0]), config.cell_zoom), n, col, row))
+    return found
+
+
+def _patches(numbers: list[tuple[int, int, int]]) -> pa.Table:
+    rows = []
+    for n, col, row in numbers:
+        at = (SCENE, np.array([col]), np.array([row]), SIZE)
+        (lon,), (lat,) = window_centers(*at)
+        lons, lats = (outline[0] for outline in window_outlines(*at))
+        outline = shapely.Polygon(np.stack([lons, lats], axis=-1))
+        west, south, east, north = outline.bounds
+        rows.append({
+            "id": _key(n), "scene": SCENE.id, "col": col, "row": row, "size": SIZE, "lon": lon, "lat": lat, "rank": 0.5,
+            "bbox": {"xmin": west, "ymin": south, "xmax": east, "ymax": north}, "geometry": shapely.to_wkb(outline),
+        })  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=PATCHES)
+
+
+def _facts(n: int) -> tuple[Fact, ...]:
+    return ((HOUSES,), (FOREST, HOUSES), (FOREST, STREET), (STREET, HOUSES))[n % 4]
+
+
+def _plain(fact: Fact) -> dict[str, object]:
+    values = fact_json(fact)
+    assert isinstance(values, Mapping)
+    return dict(values)
+
+
+def _captions(n: int) -> list[dict[str, object]]:
+    if n == WITHOUT_CAPTION:
+        return []
+    main = _facts(n)[0]
+    texts = [
+        f"{main.singular.capitalize()} number {n} lies in the {main.positions[0]} of the image.",
+        f"There is a {main.singular} here, the one with number {n}.",
+    ]
+    return [
+        {
+            "patch": _key(n), "task": task, "text": text, "annotator": "template", "model_revision": "0.1.0",
+            "prompt": "area@0123456789ab", "seed": n, "elements": list(main.elements), "title": main.singular,
+            "title_multi_objects": f"{main.singular} with its surroundings",
+        }
+        for task, text in zip((1 if main.share else 2, 3), texts, strict=True)
+    ][: 1 + n % 2]  # fmt: skip
+
+
+def _commit(
+    context: Context, commits: Commits, stage: str, cell: str, n: int, tables: Mapping[str, pa.Table]
+) -> None:
+    work = Work(Unit(stage, cell), "00", None, {})
+    outputs = {name: put_table(context, work, name, table) for name, table in tables.items()}
+    commits.add(Commit(work.unit, "00", Counts(n, n), outputs))

@@ -204,7 +204,7 @@ def main() -> None:
         handlers=[RichHandler(console=errors, show_time=False, show_path=False)],
     )
     try:
-        app(exit_on_error=False)
+        code = app(sys.argv[1:], exit_on_error=False, result_action="return_value")
     except CycloptsError:
         sys.exit(Misconfigured.exit_code)  # the message is printed already
     except SkytellerError as error:
@@ -213,6 +213,7 @@ def main() -> None:
     except KeyboardInterrupt:
         errors.print("stopped; what is committed is safe, run the same command to go on")
         sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _context(path: Path, workers: int | None = None) -> Context:

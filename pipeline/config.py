@@ -125,7 +125,7 @@ class Quality(_Model):
     min_sharpness: float = Field(
         default=8.0,
         ge=0,
-        description="Smallest variance of the Laplacian of the grey values (8-bit units squared).",
+        description="Smallest variance of the Laplacian of the green values (8-bit units squared).",
     )
     max_dark: float = Field(
         default=0.8, ge=0, le=1, description="Largest share of pixels with grey value under 16."

@@ -52,6 +52,7 @@ def parse_cell(name: str) -> mercantile.Tile:
     return mercantile.Tile(x, y, zoom)
 
 
+@lru_cache(maxsize=100_000)
 def cell_bounds(name: str) -> Bounds:
     """Bounds of a cell, EPSG:4326."""
     bounds = mercantile.bounds(parse_cell(name))
@@ -72,11 +73,12 @@ def cells_in(bounds: Bounds, zoom: int) -> list[str]:
     return sorted(cell_name(x, y, zoom) for x in range(xs[0], xs[1] + 1) for y in range(ys[0], ys[1] + 1))
 
 
-def neighbourhood(name: str) -> list[str]:
+@lru_cache(maxsize=100_000)
+def neighbourhood(name: str) -> tuple[str, ...]:
     """The cell and its up to eight neighbours, sorted. Columns wrap at the antimeridian."""
     tile = parse_cell(name)
     n = 2**tile.z
-    return sorted(
+    names = sorted(
         {
             cell_name((tile.x + dx) % n, tile.y + dy, tile.z)
             for dx in (-1, 0, 1)
@@ -84,6 +86,7 @@ def neighbourhood(name: str) -> list[str]:
             if 0 <= tile.y + dy < n
         }
     )
+    return tuple(names)
 
 
 @lru_cache(maxsize=256)

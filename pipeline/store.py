@@ -110,6 +110,12 @@ class Store:
     def copy(self, source: str, target: str) -> None:
         """Copy an object inside the store (a hard link on disk); replaces the target."""
         with self._translated("write", target):
+            if (
+                self.root is not None
+                and (place := self.root / target).exists()
+                and place.samefile(self.root / source)
+            ):
+                return  # linked already; linking again would leave a stray name beside it
             obstore.copy(self._store, source, target)
             self._flush(target)
 

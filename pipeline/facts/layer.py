@@ -71,6 +71,8 @@ def lay_out(shapes: Shapes, crs: str) -> Layer:
     dimension = shapely.get_dimensions(shapes).astype(np.int8)
     lonlat = shapely.get_coordinates(shapes)
     xy = np.stack(from_lonlat(crs).transform(lonlat[:, 0], lonlat[:, 1]))
+    finite = np.isfinite(xy).all(axis=0)
+    xy[:, ~finite] = 0.0
     total = shapely.get_num_coordinates(shapes).astype(np.int64)
     starts = np.cumsum(total) - total
     bounds = np.concatenate(
@@ -85,7 +87,7 @@ def lay_out(shapes: Shapes, crs: str) -> Layer:
     part = np.repeat(np.arange(len(size)), size - 1)
     area, centroid = _measure(segments, part, owner, outer, bounds[:, :2])
     count = sums(owner, size - 1, n).astype(np.int64)
-    defined = np.isfinite(bounds).all(axis=1)
+    defined = np.flatnonzero(np.logical_and.reduceat(finite, starts))
     diagonals = shapely.linestrings(bounds[defined].reshape(-1, 2, 2))
     return Layer(
         crs,
@@ -97,7 +99,7 @@ def lay_out(shapes: Shapes, crs: str) -> Layer:
         count,
         area,
         centroid,
-        np.flatnonzero(defined),
+        defined,
         shapely.STRtree(diagonals),
     )
 

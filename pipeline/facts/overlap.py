@@ -11,8 +11,10 @@ from pipeline.grid import Floats, Ints, from_lonlat
 Flags = npt.NDArray[np.bool_]
 
 _INTERIORS_MEET = "T********"
-_LARGE = 1000
-"""Segments from which on an element is compared by its part in the patch instead of as a whole."""
+_LARGE = 5000
+"""Segments from which on elements are compared by their parts in the patch, not as a whole."""
+_LONG = 100
+"""Coordinates from which on cutting a shape by halves is faster than cutting it to each box."""
 
 
 def double_counted(pairs: Pairs, group: Ints, layer: Layer, boxes: Floats) -> tuple[Ints, Floats]:
@@ -112,7 +114,7 @@ def _parts(pairs: Pairs, layer: Layer, boxes: Floats) -> Shapes:
 
 def _cut(shape: shapely.Geometry, boxes: Floats) -> Shapes:
     """One shape cut to each of the boxes: halved with them, so that a giant is cut a few times, not once a box."""
-    if len(boxes) == 1 or shapely.get_num_coordinates(shape) <= _LARGE:
+    if len(boxes) == 1 or shapely.get_num_coordinates(shape) < _LONG:
         pieces: Shapes = shapely.intersection(shape, shapely.box(*boxes.T))
         return pieces
     axis = int(np.argmax(np.ptp(boxes[:, :2], axis=0)))

@@ -16,6 +16,7 @@ _COLOURS = (
     frozenset({"n", "nir", "near infrared", "near-infrared", "nearinfrared", "infrared"}),
 )
 """Names of a colour, lower case; the place in the tuple is the band's usual place in a file."""
+_ALL_COLOURS = frozenset().union(*_COLOURS)
 
 _PROBES = 8
 """Probes a side when a band is tested for being a mask."""
@@ -65,14 +66,15 @@ def find_band(dataset: DatasetReader, name: str | int) -> int | None:
     same = _COLOURS[place] if place is not None else frozenset({wanted})
     described = [(text or "").strip().lower() for text in dataset.descriptions]
     interpreted = [interp.name.lower() for interp in dataset.colorinterp]
-    for labels in (described, interpreted):
-        matches = [i for i, label in enumerate(labels) if label in same]
-        if matches:
-            return matches[0] + 1
-    if place is None or place >= dataset.count:
+    labels = [
+        text if text in _ALL_COLOURS else interp for text, interp in zip(described, interpreted, strict=True)
+    ]
+    for names in (described, labels):
+        if band := next((i for i, label in enumerate(names, 1) if label in same), None):
+            return band
+    if place is None or place >= dataset.count or labels[place] in _ALL_COLOURS:
         return None
-    is_another = any({described[place], interpreted[place]} & names for names in _COLOURS)
-    return None if is_another else place + 1
+    return place + 1
 
 
 def mask_bands(dataset: DatasetReader) -> frozenset[int]:

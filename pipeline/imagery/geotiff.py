@@ -178,7 +178,7 @@ def _crs(dataset: DatasetReader) -> str:
 def _footprint(dataset: DatasetReader, crs: str) -> Bounds:
     """Bounds in EPSG:4326, edges densified. A scene across the antimeridian gets all longitudes."""
     west, south, east, north = to_lonlat(crs).transform_bounds(*dataset.bounds)  # densified: 21 points a side
-    if not all(math.isfinite(value) for value in (west, south, east, north)):
+    if not (-181 < west < 181 and -181 < east < 181 and -91 < south <= north < 91):
         msg = "its coordinates do not fit its CRS; assign the right CRS with: rio edit-info --crs EPSG:<code> FILE"
         raise Misconfigured(msg)
     return (west, south, east, north) if west <= east else (-180.0, south, 180.0, north)

@@ -1,6 +1,7 @@
 """Reads pixel windows of scenes. What cannot be read is an error, never black pixels."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,10 +29,10 @@ class Window(NamedTuple):
     Attributes
     ----------
     pixels
-        ``(H, W, C) uint8``, bands in the order asked for. Each band is contiguous in memory: GDAL delivers
-        bands, and weaving them together while reading takes three times as long as the copy itself.
+        ``(H, W, C) uint8``, bands in the order asked for. Each band is contiguous in memory, as GDAL holds
+        it: to have GDAL weave the bands together takes four times as long as the plain copy.
     valid
-        ``(H, W) bool``: false where the file says there is no data.
+        ``(H, W) bool``: false where the file says there is no data. Read-only.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -53,6 +54,7 @@ class WindowReader:
         self._env = rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES)
         self._complaints = _Complaints()
         self._open: _Source | None = None
+        self._ones = np.ones((0, 0), dtype=bool)
 
     def __enter__(self) -> Self:
         self._env.__enter__()
@@ -104,7 +106,18 @@ class WindowReader:
     def _read(self, source: "_Source", window: RasterWindow) -> Window:
         raw = source.dataset.read(source.scene.bands, window=window)
         pixels = raw if raw.dtype == np.uint8 else self._as_uint8(raw)
-        return Window(pixels.transpose(1, 2, 0), _valid(source, window, raw))
+        masks = list(_masks(source, window, raw))
+        return Window(
+            pixels.transpose(1, 2, 0),
+            np.logical_and.reduce(masks) if masks else self._all_valid(raw.shape[1]),
+        )
+
+    def _all_valid(self, size: int) -> npt.NDArray[np.bool_]:
+        """The same array for all windows without missing pixels."""
+        if len(self._ones) != size:
+            self._ones = np.ones((size, size), dtype=bool)
+            self._ones.flags.writeable = False
+        return self._ones
 
     def _as_uint8(self, raw: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
         if self._lookup is None:
@@ -168,20 +181,16 @@ class _Complaints(logging.Handler):
         self.heard.append(record.getMessage())
 
 
-def _valid(
+def _masks(
     source: _Source, window: RasterWindow, raw: npt.NDArray[np.uint8 | np.uint16]
-) -> npt.NDArray[np.bool_]:
+) -> Iterator[npt.NDArray[np.bool_]]:
     """Which pixels hold data: by the alpha band if that is a mask, the file's mask, and its no-data value."""
-    masks = []
     if source.scene.mask_band is not None:
-        masks.append(source.dataset.read(source.scene.mask_band, window=window) != 0)
+        yield source.dataset.read(source.scene.mask_band, window=window) != 0
     if source.masked:
-        masks.append(source.dataset.read_masks(source.scene.bands[0], window=window) != 0)
+        yield source.dataset.read_masks(source.scene.bands[0], window=window) != 0
     if source.nodata is not None:
-        masks.append((raw != source.nodata).any(axis=0))
-    valid: npt.NDArray[np.bool_]
-    valid = np.logical_and.reduce(masks) if masks else np.ones(raw.shape[1:], dtype=bool)
-    return valid
+        yield (raw != source.nodata).any(axis=0)
 
 
 def _lookup(low: float, high: float) -> npt.NDArray[np.uint8]:

@@ -1,7 +1,8 @@
 """Areas that libosmium must assemble: multipolygon relations, and closed ways whose ring is not simple."""
 
 import binascii
-from collections.abc import Collection, Iterator, Sequence
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
@@ -86,7 +87,7 @@ def assemble(
     multipolygon = WKBFactory().create_multipolygon
     doubtful = dict(unsettled.doubtful)
     rows: list[_Row] = []
-    for area in _areas(path, manager, placer, wanted.members | doubtful.keys()):
+    for area in _areas(path, manager, placer, [*doubtful, *wanted.ways()]):
         # libosmium numbers areas by twice the id of the way, or of the relation and one more.
         number, from_relation = divmod(area.id, 2)
         if not from_relation and number not in doubtful:
@@ -97,7 +98,7 @@ def assemble(
             continue  # an area without rings: impossible
         tags = [(tag.k, tag.v) for tag in area.tags]
         if from_relation:
-            tags.append(("type", wanted.types.pop(number)))  # libosmium leaves it out
+            tags.append(("type", wanted.pending.pop(number).type))  # libosmium leaves it out
         else:
             del doubtful[number]
         time = None if area.timestamp == _UNKNOWN_TIME else area.timestamp
@@ -109,16 +110,23 @@ def assemble(
     broken = [
         Rejected(f"w{number}", Reason.BROKEN_GEOMETRY, position) for number, position in doubtful.items()
     ]
-    relations, missing = _explain(path, wanted.types.keys(), locations, unsettled.incomplete)
+    relations, missing = _explain(path, wanted.pending, locations, unsettled.incomplete)
     yield Chunk(_batch(rows), [*broken, *relations], missing)
 
 
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A relation that must become an area: its type and the ways it is made of."""
+
+    type: str
+    ways: "array[int]"
+
+
 class _AreaRelations:
-    """Handler that remembers which relations must become areas, and the ways they are made of."""
+    """Handler that remembers which relations must become areas."""
 
     def __init__(self, path: Path) -> None:
-        self.types: dict[int, str] = {}
-        self.members: set[int] = set()
+        self.pending: dict[int, _Pending] = {}
         self._path = path
         self._last = 0
 
@@ -128,17 +136,21 @@ class _AreaRelations:
         self._last = relation.id
         kind = relation.tags.get("type")
         if kind in _AREA_RELATIONS:
-            self.types[relation.id] = kind
-            self.members.update(_member_ways(relation))
+            ways = array("q", [member.ref for member in relation.members if member.type == "w"])
+            self.pending[relation.id] = _Pending(kind, ways)
+
+    def ways(self) -> Iterator[int]:
+        """Ids of the ways that pending relations are made of."""
+        return chain.from_iterable(relation.ways for relation in self.pending.values())
 
 
 def _areas(
-    path: Path, manager: AreaManager, placer: osmium.NodeLocationsForWays, ways: Collection[int]
+    path: Path, manager: AreaManager, placer: osmium.NodeLocationsForWays, ways: Iterable[int]
 ) -> Iterator[Area]:
     """As `osmium.FileProcessor.with_areas` does it, but only from some ways: that one assembles every ring."""
     found = osmium.BufferIterator()
     # Named, because the iterator does not keep its handlers alive.
-    handlers = (placer, IdFilter(ways), manager.second_pass_to_buffer(found))
+    handlers = (IdFilter(ways), placer, manager.second_pass_to_buffer(found))
     with reading(path), Reader(path, WAY) as reader:
         for _ in osmium.OsmFileIterator(reader, *handlers):
             yield from _drain(found)
@@ -165,35 +177,27 @@ def _batch(rows: Sequence[_Row]) -> pa.RecordBatch:
 
 
 def _explain(
-    path: Path, relations: Collection[int], locations: LocationTable, counted: Collection[int]
+    path: Path, relations: Mapping[int, _Pending], locations: LocationTable, counted: Collection[int]
 ) -> tuple[list[Rejected], int]:
     """Why relations got no area, and how many nodes their ways lack that are not `counted` yet."""
-    members = {
-        relation.id: _member_ways(relation)
-        for relation in _only(path, RELATION, relations)
-        if isinstance(relation, Relation)
-    }
     tracks: dict[int, tuple[_Position, int]] = {}
-    for way in _only(path, WAY, set(chain.from_iterable(members.values()))):
-        if isinstance(way, Way):
-            places = [find_location(locations, node.ref) for node in way.nodes]
-            first = next((place for place in places if place is not None), None)
-            tracks[way.id] = (first, places.count(None))
+    for way in _only_ways(path, {way for relation in relations.values() for way in relation.ways}):
+        places = [find_location(locations, node.ref) for node in way.nodes]
+        first = next((place for place in places if place is not None), None)
+        tracks[way.id] = (first, places.count(None))
     rejected = []
-    for number, ways in members.items():
-        known = [tracks[way] for way in ways if way in tracks]
-        incomplete = len(known) < len(ways) or any(missing for _, missing in known)
+    for number, relation in relations.items():
+        known = [tracks[way] for way in relation.ways if way in tracks]
+        incomplete = len(known) < len(relation.ways) or any(missing for _, missing in known)
         reason = Reason.MISSING_NODES if incomplete else Reason.BROKEN_GEOMETRY
         position = next((first for first, _ in known if first is not None), None)
         rejected.append(Rejected(f"r{number}", reason, position))
     return rejected, sum(missing for way, (_, missing) in tracks.items() if way not in counted)
 
 
-def _member_ways(relation: Relation) -> list[int]:
-    return [member.ref for member in relation.members if member.type == "w"]
-
-
-def _only(path: Path, entity: osmium.osm.osm_entity_bits, ids: Collection[int]) -> Iterator[object]:
+def _only_ways(path: Path, ids: Collection[int]) -> Iterator[Way]:
     if ids:
         with reading(path):
-            yield from osmium.FileProcessor(path, entity).with_filter(IdFilter(ids))
+            for item in osmium.FileProcessor(path, WAY).with_filter(IdFilter(ids)):
+                if isinstance(item, Way):
+                    yield item

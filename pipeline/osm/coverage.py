@@ -1,7 +1,7 @@
 """How much of an OSM file the vocabulary knows: which elements end in neither a phrase nor a reason."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import osmium
 from osmium.osm import Node, Relation, Way
 
 from pipeline.osm.areas import is_area
+from pipeline.osm.osmfile import check_file, reading
 from pipeline.osm.vocabulary import FEATURE_KEYS, Invisible, Vocabulary
 from pipeline.types import GeometryKind
 
@@ -63,13 +64,16 @@ def coverage(path: Path, vocabulary: Vocabulary) -> Coverage:
     Returns
     -------
     The counts.
+
+    Raises
+    ------
+    Misconfigured
+        The file is missing, not OSM data, or damaged.
     """
     seen = phrase = 0
     invisible: Counter[Invisible] = Counter()
     leftovers: Counter[str] = Counter()
-    for element in osmium.FileProcessor(path).with_filter(osmium.filter.KeyFilter(*FEATURE_KEYS)):
-        if not isinstance(element, Node | Way | Relation):
-            continue
+    for element in _features(path):
         seen += 1
         tags = dict(element.tags)
         found = vocabulary.classify(tags, _kind(element, tags))
@@ -80,6 +84,14 @@ def coverage(path: Path, vocabulary: Vocabulary) -> Coverage:
         else:
             phrase += 1
     return Coverage(seen, phrase, invisible, leftovers)
+
+
+def _features(path: Path) -> Iterator[Node | Way | Relation]:
+    check_file(path)
+    with reading(path):
+        for element in osmium.FileProcessor(path).with_filter(osmium.filter.KeyFilter(*FEATURE_KEYS)):
+            if isinstance(element, Node | Way | Relation):
+                yield element
 
 
 def _kind(element: Node | Way | Relation, tags: Mapping[str, str]) -> GeometryKind:

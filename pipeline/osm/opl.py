@@ -2,7 +2,8 @@
 
 A line is an element, its fields are separated by spaces: ``n1 v2 dV t2020-01-01T00:00:00Z Tk=v,k=v x9.5 y47.1``
 for a node, ``w1 v2 dV t... Tk=v Nn1x9.5y47.1,n2xy`` for a way (the second node has no location). Characters
-that structure a line are escaped in tags as ``%hex%``. https://osmcode.org/opl-file-format/
+that structure a line are escaped in tags as ``%hex%`` (wrongly from U+100000 on, private use that no tag holds).
+https://osmcode.org/opl-file-format/
 """
 
 import math
@@ -12,13 +13,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from pipeline.grid import Floats, Ints
 
 FORMAT = "opl,locations_on_ways=true,add_metadata=version+timestamp"
 """Format string that makes libosmium write what this module reads."""

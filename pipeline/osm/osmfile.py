@@ -79,8 +79,8 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if "No space left" in str(error):
-            msg = f"{path}: no space left on the scratch disk; set `runtime.scratch` to a folder with more"
+        if "Write failed" in str(error):
+            msg = f"scratch disk: cannot write the text of {path} ({error}); set `runtime.scratch` to a folder with more space"
             raise StoreError(msg) from error
         if any(part in str(error) for part in _CUT_OFF):
             msg = f"{path}: truncated: it ends too early, after {path.stat().st_size:,} bytes ({error}); download it again"

@@ -1,7 +1,7 @@
-"""Spreads a stream of elements over cells with constant memory: an external partition on a scratch disk."""
+"""Spreads the elements of an OSM file over cells, in memory that does not grow with the file."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,37 +11,37 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from pipeline.grid import Ints, cell_name, cell_of, parse_cell
-from pipeline.osm.chunks import EXTRACT, KINDS, TYPES, Chunk, Rejected
+from pipeline.grid import Floats, Ints, cell_name, cell_of, parse_cell
+from pipeline.osm.chunks import AREA, EXTRACT, KINDS, TYPES, Chunk, Rejected
+from pipeline.osm.spill import Spill
 from pipeline.tables import ELEMENTS, REJECTED_ELEMENTS
 from pipeline.types import Counts
 
 NOWHERE = "nowhere"
-"""Name in the place of a cell's for elements without any known position."""
+"""Pseudo cell of rejected elements that have no known position."""
 
-SPILL_ROWS = 250_000
-"""Rows in memory before they are spilled; decides memory, never content."""
+BUFFER_BYTES = 64_000_000
+"""Elements held in memory before they go to the scratch file."""
 
-_SUBZOOM = 3  # rows of a cell are sorted by tiles this many zoom levels further down
-_SPILL = pa.schema([*EXTRACT, pa.field("home", pa.bool_())])
+_SUBTILE_ZOOMS = 3  # below the cell: tiles of about a kilometre, by which rows are sorted
 
 
 @dataclass(frozen=True, slots=True)
 class CellElements:
-    """The elements of a cell.
+    """The elements of one cell.
 
     Attributes
     ----------
     cell
         Name of the cell, or `NOWHERE`.
     elements
-        Schema `ELEMENTS`, sorted.
+        Schema `ELEMENTS`: all elements whose box touches the cell, sorted by sub-tile, type and id.
     rejected
-        Schema `REJECTED_ELEMENTS`, sorted.
+        Schema `REJECTED_ELEMENTS`: elements without a geometry whose first known node is in the cell.
     counts
-        Elements at home in the cell and rejected there.
+        Elements at home here are kept; visitors are counted where they are at home.
     missing_node_refs
-        References to nodes that the file does not hold (all of them, and `NOWHERE` only).
+        On `NOWHERE`: references of rejected elements to nodes that the file does not hold.
     """
 
     cell: str
@@ -52,12 +52,17 @@ class CellElements:
 
 
 def partition(
-    chunks: Iterable[Chunk], zoom: int, cells: Collection[str], scratch: Path, *, spill_rows: int = SPILL_ROWS
+    chunks: Iterable[Chunk],
+    zoom: int,
+    cells: Collection[str],
+    scratch: Path,
+    *,
+    buffer_bytes: int = BUFFER_BYTES,
 ) -> Iterator[CellElements]:
-    """Spread elements over the cells that their bounding boxes touch.
+    """Spread elements over the wanted cells that their boxes touch.
 
-    An element is at home in the cell of its representative point: a point on the surface of an area, the
-    middle of a line.
+    An element is at home in the cell that holds its representative point: of an area a point on its
+    surface, of a line the middle, of a node the node.
 
     Parameters
     ----------
@@ -66,164 +71,132 @@ def partition(
     zoom
         Zoom of the cells.
     cells
-        Names of the cells that are wanted; `NOWHERE` always is. What a cell gets does not depend on the others.
+        Names of the wanted cells; `NOWHERE` always is. What a cell gets does not depend on the others.
     scratch
-        Folder for the spilled rows, about as large as the table of the wanted cells.
-    spill_rows
-        Rows in memory before they are spilled.
+        Folder for a temporary file, about as large as the tables of the wanted cells.
+    buffer_bytes
+        Size of the buffer; decides memory, never content.
 
     Yields
     ------
-    The cells by name, one at a time, then `NOWHERE`.
+    One `CellElements` a cell, sorted by name, then that of `NOWHERE`.
+
+    Raises
+    ------
+    StoreError
+        The scratch disk is full.
     """
-    wanted = _Wanted(zoom, cells)
-    spill = _Spill(scratch, spill_rows)
-    rejected: defaultdict[str, list[Rejected]] = defaultdict(list)
+    wanted = _Cells(zoom, [cell for cell in cells if cell != NOWHERE])
+    spill = Spill(scratch / "elements.arrow", EXTRACT, buffer_bytes)
+    rejected: list[Rejected] = []
     missing = 0
     for chunk in chunks:
-        spill.add(*_spread(chunk.elements, wanted))
+        rows, places, home = wanted.touched_by(chunk.elements)
+        spill.add(chunk.elements, rows, 2 * places + home)
+        rejected += chunk.rejected
         missing += chunk.missing_node_refs
-        for item in chunk.rejected:
-            rejected[wanted.cell_of(item)].append(item)
-    spill.flush()
-    for cell in (*sorted(set(cells) - {NOWHERE}), NOWHERE):
-        lost = sorted(rejected[cell], key=lambda item: (item.id[0], int(item.id[1:])))
-        elements = (
-            _finished(spill.rows_of(wanted.key_of(cell)), zoom) if cell != NOWHERE else ELEMENTS.empty_table()
-        )
-        home = pc.sum(elements.column("home")).as_py() or 0
-        counts = Counts.of([None] * home + [item.reason for item in lost])
-        table = pa.table(
-            [[item.id for item in lost], [str(item.reason) for item in lost]], schema=REJECTED_ELEMENTS
-        )
-        yield CellElements(cell, elements, table, counts, missing if cell == NOWHERE else 0)
+    losses = _by_cell(rejected, zoom)
+    with spill.sealed() as groups:
+        for place, cell in enumerate(wanted.names):
+            visitors, residents = groups.read(2 * place), groups.read(2 * place + 1)
+            yield _finished(cell, zoom, visitors, residents, losses[cell])
+    nobody = EXTRACT.empty_table()
+    yield _finished(NOWHERE, zoom, nobody, nobody, losses[NOWHERE], missing)
 
 
-class _Wanted:
-    """The wanted cells as sorted integer keys."""
+class _Cells:
+    """Wanted cells, ready for the question which of them a box touches. A cell is known by its place in `names`."""
 
-    def __init__(self, zoom: int, cells: Collection[str]) -> None:
-        self.zoom = zoom
-        self._names = frozenset(cells)
-        self.keys = np.array(sorted(self.key_of(cell) for cell in self._names - {NOWHERE}), dtype=np.int64)
+    def __init__(self, zoom: int, names: Collection[str]) -> None:
+        self.names = sorted(names)
+        self._zoom = zoom
+        tiles = np.array([parse_cell(name)[:2] for name in self.names], np.int64).reshape(-1, 2)
+        codes = self._code(tiles[:, 0], tiles[:, 1])
+        self._places = np.argsort(codes)
+        self._codes = codes[self._places]
+        self._columns = tiles[:, 0]
 
-    def key_of(self, cell: str) -> int:
-        tile = parse_cell(cell)
-        return self.key(tile.x, tile.y)
+    def touched_by(self, batch: pa.RecordBatch) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:
+        """Pairs of a row and a cell that it touches, and whether the row is at home there."""
+        if not self.names:
+            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool)
+        west, south, east, north = (np.asarray(side) for side in batch.column("bbox").flatten())
+        left, top = cell_of(west, north, self._zoom)
+        right, bottom = cell_of(east, south, self._zoom)
+        home = self._code(left, top)
+        several = np.flatnonzero((left != right) | (top != bottom))
+        home[several] = self._code(*cell_of(*_representatives(batch.take(pa.array(several))), self._zoom))
+        # Codes count down tile columns: of each column that a box touches it takes one range of wanted cells.
+        row, x = _spread(np.maximum(left, self._columns.min()), np.minimum(right, self._columns.max()) + 1)
+        start = np.searchsorted(self._codes, self._code(x, top[row]))
+        stop = np.searchsorted(self._codes, self._code(x, bottom[row]), side="right")
+        column, found = _spread(start, stop)
+        return row[column], self._places[found], self._codes[found] == home[row[column]]
 
-    def key(self, x: int, y: int) -> int:
-        return x << self.zoom | y
-
-    def cell_of(self, item: Rejected) -> str:
-        """The wanted cell of a rejected element, `NOWHERE` without a position, "" in a cell not wanted."""
-        if item.position is None:
-            return NOWHERE
-        x, y = cell_of(*item.position, self.zoom)
-        name = cell_name(int(x), int(y), self.zoom)
-        return name if name in self._names else ""
-
-
-def _spread(batch: pa.RecordBatch, wanted: _Wanted) -> tuple[pa.Table, Ints]:
-    """Rows of a batch once for every wanted cell that they touch, and the cells' keys."""
-    if not batch.num_rows:
-        return _SPILL.empty_table(), np.empty(0, dtype=np.int64)
-    box = batch.column("bbox")
-    west, south, east, north = (np.asarray(box.field(side)) for side in ("xmin", "ymin", "xmax", "ymax"))
-    left, top = cell_of(west, north, wanted.zoom)
-    right, bottom = cell_of(east, south, wanted.zoom)
-    columns, rows = right - left + 1, bottom - top + 1
-    copies = columns * rows
-    source = np.repeat(np.arange(batch.num_rows), copies)
-    nth = np.arange(len(source)) - np.repeat(np.cumsum(copies) - copies, copies)
-    x = left[source] + nth % columns[source]
-    y = top[source] + nth // columns[source]
-    keys = x << wanted.zoom | y
-    here = np.isin(keys, wanted.keys)
-    source, keys = source[here], keys[here]
-    homes = left << wanted.zoom | top
-    spread = np.unique(source[copies[source] > 1])
-    homes[spread] = _homes(batch.take(pa.array(spread)), wanted.zoom)
-    taken = pa.Table.from_batches([batch]).take(pa.array(source))
-    return taken.append_column(_SPILL.field("home"), pa.array(keys == homes[source])), keys
+    def _code(self, x: Ints, y: Ints) -> Ints:
+        codes: Ints = x * 2**self._zoom + y
+        return codes
 
 
-def _homes(batch: pa.RecordBatch, zoom: int) -> Ints:
-    """Keys of the cells that hold the representative points."""
-    shapes = shapely.from_wkb(batch.column("geometry").to_numpy(zero_copy_only=False))
-    lines = shapely.get_dimensions(shapes) == 1
-    points = np.empty(len(shapes), dtype=object)
-    points[lines] = shapely.line_interpolate_point(shapes[lines], 0.5, normalized=True)
-    points[~lines] = shapely.point_on_surface(shapes[~lines])
-    x, y = cell_of(shapely.get_x(points), shapely.get_y(points), zoom)
-    return x << zoom | y
+def _spread(start: Ints, stop: Ints) -> tuple[Ints, Ints]:
+    """All integers of many ranges, each with the index of its range."""
+    counts = np.maximum(stop - start, 0)
+    owner = np.repeat(np.arange(len(counts)), counts)
+    return owner, np.arange(len(owner)) - (np.cumsum(counts) - counts - start)[owner]
 
 
-class _Spill:
-    """Rows on disk by the key of their cell: each file has one record batch a cell."""
-
-    def __init__(self, folder: Path, rows: int) -> None:
-        self._folder, self._limit = folder, rows
-        self._waiting: list[tuple[pa.Table, Ints]] = []
-        self._files: list[Path] = []
-        self._places: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-
-    def add(self, rows: pa.Table, keys: Ints) -> None:
-        self._waiting.append((rows, keys))
-        if sum(len(keys) for _, keys in self._waiting) >= self._limit:
-            self.flush()
-
-    def flush(self) -> None:
-        if not self._waiting:
-            return
-        rows = pa.concat_tables([rows for rows, _ in self._waiting]).combine_chunks()
-        keys = np.concatenate([keys for _, keys in self._waiting])
-        self._waiting = []
-        order = np.argsort(keys, kind="stable")
-        rows, keys = rows.take(pa.array(order)).combine_chunks(), keys[order]
-        starts = np.flatnonzero(np.diff(keys, prepend=-1))
-        path = self._folder / f"spill-{len(self._files):06d}.arrow"
-        with pa.ipc.new_file(str(path), _SPILL) as writer:
-            for nth, (start, end) in enumerate(zip(starts, [*starts[1:], len(keys)], strict=True)):
-                for batch in rows.slice(start, end - start).combine_chunks().to_batches():
-                    writer.write_batch(batch)
-                self._places[int(keys[start])].append((len(self._files), nth))
-        self._files.append(path)
-
-    def rows_of(self, key: int) -> pa.Table:
-        """All rows of a cell, in the order in which they came."""
-        batches = []
-        for file, nth in self._places.get(key, ()):
-            with pa.memory_map(str(self._files[file])) as source:
-                batches.append(pa.ipc.open_file(source).get_batch(nth))
-        return pa.Table.from_batches(batches, _SPILL)
+def _representatives(batch: pa.RecordBatch) -> tuple[Floats, Floats]:
+    """Longitudes and latitudes of a point on each element, inside its box."""
+    shapes = shapely.from_wkb(np.asarray(batch.column("geometry").to_numpy(zero_copy_only=False)))
+    areas = np.asarray(batch.column("kind")) == AREA
+    points = np.empty(len(shapes), object)
+    points[areas] = shapely.point_on_surface(shapes[areas])
+    points[~areas] = shapely.line_interpolate_point(shapes[~areas], 0.5, normalized=True)
+    west, south, east, north = shapely.bounds(shapes).T
+    return np.clip(shapely.get_x(points), west, east), np.clip(shapely.get_y(points), south, north)
 
 
-def _finished(rows: pa.Table, zoom: int) -> pa.Table:
-    """The table of a cell: sorted by sub-tile, type and number, so that row groups are compact in space."""
-    rows = rows.combine_chunks()
-    box = pc.struct_field
-    lon, lat = (
-        (box(rows["bbox"], low).to_numpy() + box(rows["bbox"], high).to_numpy()) / 2
-        for low, high in (("xmin", "xmax"), ("ymin", "ymax"))
-    )
-    x, y = cell_of(lon, lat, zoom + _SUBZOOM)
-    types, numbers = rows["type"].to_numpy(), rows["number"].to_numpy()
-    rows = rows.take(pa.array(np.lexsort((numbers, types, x, y))))
-    return pa.table(
-        [
-            pc.binary_join_element_wise(_named(rows["type"], TYPES), rows["number"].cast(pa.string()), ""),
-            rows["version"],
-            rows["timestamp"],
-            _named(rows["kind"], KINDS),
-            rows["tags"],
-            rows["home"],
-            rows["bbox"],
-            rows["geometry"],
-        ],
+def _by_cell(rejected: Sequence[Rejected], zoom: int) -> defaultdict[str, list[Rejected]]:
+    groups: defaultdict[str, list[Rejected]] = defaultdict(list)
+    for item in rejected:
+        cell = NOWHERE
+        if item.position is not None:
+            x, y = cell_of(*item.position, zoom)
+            cell = cell_name(int(x), int(y), zoom)
+        groups[cell].append(item)
+    return groups
+
+
+def _finished(
+    cell: str,
+    zoom: int,
+    visitors: pa.Table,
+    residents: pa.Table,
+    rejected: Sequence[Rejected],
+    missing: int = 0,
+) -> CellElements:
+    home = np.repeat([False, True], [len(visitors), len(residents)])
+    rows = pa.concat_tables([visitors, residents]).combine_chunks()
+    west, south, east, north = (np.asarray(side) for side in rows.column("bbox").combine_chunks().flatten())
+    x, y = cell_of((west + east) / 2, (south + north) / 2, zoom + _SUBTILE_ZOOMS)
+    order = np.lexsort([np.asarray(rows.column("number")), np.asarray(rows.column("type")), x, y])
+    rows, home = rows.take(pa.array(order)).combine_chunks(), home[order]
+    letters = pa.array(TYPES).take(rows.column("type").combine_chunks())
+    table = pa.table(
+        {
+            "id": pc.binary_join_element_wise(letters, rows.column("number").cast(pa.string()), ""),
+            "version": rows.column("version"),
+            "timestamp": rows.column("timestamp"),
+            "kind": pa.array(KINDS).take(rows.column("kind").combine_chunks()),
+            "tags": rows.column("tags"),
+            "home": home,
+            "bbox": rows.column("bbox"),
+            "geometry": rows.column("geometry"),
+        },
         schema=ELEMENTS,
     )
-
-
-def _named(codes: pa.ChunkedArray, names: Collection[str]) -> pa.Array:
-    values: npt.NDArray[np.int8] = codes.to_numpy()
-    return pa.array(list(names), pa.string()).take(pa.array(values))
+    losses = sorted((item.id, str(item.reason)) for item in rejected)
+    reasons = Counter(reason for _, reason in losses)
+    counts = Counts(len(residents) + len(losses), len(residents), dict(sorted(reasons.items())))
+    lost = pa.table([[column[i] for column in losses] for i in (0, 1)], schema=REJECTED_ELEMENTS)
+    return CellElements(cell, table, lost, counts, missing)

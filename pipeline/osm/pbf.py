@@ -148,7 +148,7 @@ class _Columns:
 
     def _nodes(self, nodes: opl.Nodes) -> Chunk:
         self._check_order(NODE, nodes)
-        placed = ~(np.isnan(nodes.lon) | np.isnan(nodes.lat))
+        placed = (np.abs(nodes.lon) <= 180) & (np.abs(nodes.lat) <= 90)  # not where they are NaN
         xy = np.stack([nodes.lon, nodes.lat], axis=1)[placed]
         kinds = np.full(len(xy), POINT)
         batch = _batch(NODE, nodes, placed, kinds, boxes(xy, np.ones_like(kinds)), points_wkb(xy))

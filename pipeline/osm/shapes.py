@@ -1,14 +1,16 @@
 """Geometry of nodes and ways from their positions: WKB built in NumPy, rings checked by GEOS."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import shapely
 
+from pipeline.grid import Floats, Ints
 from pipeline.osm.areas import are_areas
-from pipeline.osm.opl import Floats, Ints, Ways
+from pipeline.osm.opl import Ways
 from pipeline.tables import BOX
 
 Mask = npt.NDArray[np.bool_]
@@ -52,7 +54,7 @@ def outlines(ways: Ways) -> Outlines:
     incomplete = np.zeros(n, bool)
     incomplete[row[np.isnan(ways.lon)]] = True
     used = _differs(row, ways.lon, ways.lat)
-    row, xy = row[used], np.stack([ways.lon[used], ways.lat[used]], axis=1)
+    row, xy = _only(used, row, np.stack([ways.lon, ways.lat], axis=1))
     counts = np.bincount(row, minlength=n)
     area = _closed(ways) & ~incomplete
     area[area] = are_areas(ways.tags.filter(pa.array(area)))
@@ -60,14 +62,15 @@ def outlines(ways: Ways) -> Outlines:
     simple = area.copy()
     simple[area] = _simple_rings(xy[area[row]], counts[area])
     kept = lines | simple
+    xy, counts_kept = _only(kept[row], xy)[0], counts[kept]
     return Outlines(
         lines=lines,
         areas=simple,
         doubtful=area & ~simple,
         broken=~(incomplete | area | lines),
         incomplete=incomplete,
-        geometry=_wkb(xy[kept[row]], counts[kept], simple[kept]),
-        bbox=boxes(xy[kept[row]], counts[kept]),
+        geometry=_wkb(xy, counts_kept, simple[kept]),
+        bbox=boxes(xy, counts_kept),
     )
 
 
@@ -139,3 +142,8 @@ def _wkb(xy: Floats, counts: Ints, areas: Mask) -> pa.BinaryArray:
 def _binary(ends: Ints, data: npt.NDArray[np.uint8]) -> pa.BinaryArray:
     buffers = [None, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(data)]
     return pa.BinaryArray.from_buffers(pa.binary(), len(ends) - 1, buffers)
+
+
+def _only(mask: Mask, *columns: Any) -> Any:
+    """Columns where a mask holds; mostly it holds everywhere, and nothing is copied."""
+    return columns if mask.all() else [column[mask] for column in columns]

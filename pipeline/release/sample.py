@@ -41,7 +41,7 @@ class Quality(_Record):
 
     nodata: float = Field(description="Share of missing pixels.")
     entropy: float = Field(description="Entropy of the grey values, bits.")
-    sharpness: float = Field(description="Variance of the Laplacian of the grey values.")
+    sharpness: float = Field(description="Variance of the Laplacian of the green values.")
     dark: float = Field(description="Share of nearly black pixels.")
     bright: float = Field(description="Share of nearly white pixels.")
     cloud: float = Field(description="Share of bright, colourless, smooth pixels.")

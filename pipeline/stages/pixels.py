@@ -124,13 +124,15 @@ def _patches(context: Context, work: Work) -> tuple[pa.Table, Counts]:
 
 def _parts(context: Context, reader: WindowReader, patches: pa.Table, folder: str) -> Iterator[pa.Table]:
     """The unit's rows part by part: from the store where a part is there, else made and put there."""
-    first = 0
+    first, rows = 0, None
     while first < len(patches):
         key = f"{folder}/{first:08d}.parquet"
         try:
             part = pq.read_table(pa.BufferReader(context.store.get(key)), schema=_PART)
+            rows = None
         except FileNotFoundError:
-            part = _part(_look(context, reader, patches.slice(first, _PART_ROWS)))
+            rows = rows or _look(context, reader, patches.slice(first))
+            part = _part(rows)
             if first + len(part) < len(patches):  # the last one would only be deleted at once
                 sink = pa.BufferOutputStream()
                 with _writer(sink, _PART) as writer:
@@ -142,12 +144,8 @@ def _parts(context: Context, reader: WindowReader, patches: pa.Table, folder: st
 
 def _look(context: Context, reader: WindowReader, patches: pa.Table) -> Iterator[_Row]:
     """Read, measure, judge and encode patches, a batch at a time."""
-    names = ("id", "scene", "col", "row", "size")
-    rows = zip(*(patches[name].to_pylist() for name in names), strict=True)
-    while True:
-        read = _read_batch(context, reader, rows)
-        if not read:
-            return
+    places = _places(patches)
+    while read := _read_batch(context, reader, places):
         for patch, window in read:
             if window is None:
                 yield _Row(patch, None, Reason.UNREADABLE, None)
@@ -158,13 +156,20 @@ def _look(context: Context, reader: WindowReader, patches: pa.Table) -> Iterator
             yield _Row(patch, quality, verdict, image)
 
 
+def _places(patches: pa.Table) -> Iterator[tuple[str, str, int, int, int]]:
+    """Id, scene, col, row and size of each patch."""
+    for batch in patches.to_batches(max_chunksize=_PART_ROWS):
+        columns = (batch.column(name).to_pylist() for name in ("id", "scene", "col", "row", "size"))
+        yield from zip(*columns, strict=True)
+
+
 def _read_batch(
-    context: Context, reader: WindowReader, rows: Iterator[tuple[str, str, int, int, int]]
+    context: Context, reader: WindowReader, places: Iterator[tuple[str, str, int, int, int]]
 ) -> list[tuple[str, Window | None]]:
     """Read the next windows; None for one that is damaged."""
     read: list[tuple[str, Window | None]] = []
     n_bytes = 0
-    for patch, scene, col, row, size in rows:
+    for patch, scene, col, row, size in places:
         try:
             window = reader.read(context.scenes_by_id[scene], col, row, size)
         except Permanent as error:
@@ -185,7 +190,7 @@ def _part(rows: Iterator[_Row]) -> pa.Table:
     for row in rows:
         taken.append(row)
         n_bytes += len(row.image or b"")
-        if n_bytes >= _PART_BYTES:
+        if len(taken) == _PART_ROWS or n_bytes >= _PART_BYTES:
             break
     measures = [row.quality and asdict(row.quality) for row in taken]
     columns = {

@@ -15,18 +15,21 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import geopandas
 import numpy as np
+import osmium
 import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
+from osmium.osm.types import Area, Node, Way
 
 from pipeline.facts.classify import classify
 from pipeline.facts.find import find_facts, window_boxes
-from pipeline.osm.pbf import KINDS, TYPES, read_elements
-from pipeline.osm.vocabulary import load_vocabulary
+from pipeline.osm.areas import is_area
+from pipeline.osm.vocabulary import FEATURE_KEYS, Vocabulary, load_vocabulary
 from pipeline.types import Scene
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "osm"
@@ -35,14 +38,31 @@ SIZE, GSD, PATCHES, ROUNDS = 448, 0.6, 10_000, 5
 
 
 def elements_of(path: Path) -> pa.Table:
-    """The elements of a file with the columns that facts are made from."""
-    table = pa.Table.from_batches([chunk.elements for chunk in read_elements(path)])
-    numbers = table.column("number").to_pylist()
-    types = table.column("type").to_pylist()
-    kinds = pa.array(KINDS).take(table.column("kind").combine_chunks())
-    ids = [f"{TYPES[code]}{number}" for code, number in zip(types, numbers, strict=True)]
-    columns = {"id": pa.array(ids), "kind": kinds, "tags": table["tags"], "geometry": table["geometry"]}
-    return pa.table(columns)
+    """Id, kind, tags and geometry of the elements of a file that carry a feature key; broken ones left out."""
+    factory = osmium.geom.WKBFactory()
+    rows: list[tuple[str, str, list[tuple[str, str]], str]] = []
+    keys = osmium.filter.KeyFilter(*FEATURE_KEYS)
+    for item in osmium.FileProcessor(path).with_areas(keys).with_filter(keys):
+        tags = [(tag.k, tag.v) for tag in item.tags]
+        try:
+            if isinstance(item, Node):
+                rows.append((f"n{item.id}", "point", tags, factory.create_point(item)))
+            elif isinstance(item, Area) and (not item.from_way() or is_area(dict(tags), closed=True)):
+                name = f"{'w' if item.from_way() else 'r'}{item.orig_id()}"
+                rows.append((name, "area", tags, factory.create_multipolygon(item)))
+            elif isinstance(item, Way) and not is_area(dict(tags), closed=item.is_closed()):
+                rows.append((f"w{item.id}", "line", tags, factory.create_linestring(item)))
+        except (osmium.InvalidLocationError, RuntimeError):
+            continue
+    ids, kinds, tags_, shapes = zip(*rows, strict=True)
+    return pa.table(
+        {
+            "id": ids,
+            "kind": kinds,
+            "tags": pa.array(tags_, pa.map_(pa.string(), pa.string())),
+            "geometry": pa.array([bytes.fromhex(shape) for shape in shapes], pa.binary()),
+        }
+    )
 
 
 def windows(scene: Scene, stride: float) -> pa.Table:
@@ -68,6 +88,12 @@ def scene_over(shapes: geopandas.GeoSeries, crs: str) -> Scene:
     size = int((east - west) / GSD), int((north - south) / GSD)
     transform = (GSD, 0.0, west, 0.0, -GSD, north)
     return Scene("s", "", "", crs, transform, *size, (1, 2, 3), None, None, GSD, (0.0, 0.0, 0.0, 0.0))
+
+
+def count_members(elements: pa.Table, scene: Scene, patches: pa.Table, vocabulary: Vocabulary) -> int:
+    """All the way to the tables of facts; the members of all groups."""
+    found = find_facts(patches, elements, {scene.id: scene}, vocabulary)
+    return sum(pc.sum(facts.column("count")).as_py() or 0 for facts in found)
 
 
 def theirs(visible: pa.Table, scene: Scene, patches: pa.Table) -> int:
@@ -109,13 +135,8 @@ def main() -> None:
         for stride in (1.0, math.sqrt(side_by_side / PATCHES) * 0.99):
             patches = windows(scene, stride)
 
-            def ours(patches: pa.Table = patches) -> int:
-                found = find_facts(patches, elements, {"s": scene}, vocabulary)
-                return sum(pc.sum(facts.column("count")).as_py() or 0 for facts in found)
-
-            def other(patches: pa.Table = patches) -> int:
-                return theirs(seen, scene, patches)
-
+            ours = partial(count_members, elements, scene, patches, vocabulary)
+            other = partial(theirs, seen, scene, patches)
             runs = [(timed(ours), timed(other)) for _ in range(ROUNDS)]
             mine = statistics.median(run[0][0] for run in runs)
             reference = statistics.median(run[1][0] for run in runs)

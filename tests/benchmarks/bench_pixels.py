@@ -3,11 +3,11 @@
 "Bare" is the sum of two loops that keep nothing: rasterio window reads, and Pillow encodes of the same windows
 from (H, W, 3) arrays that were made before and are not counted.
 
-"Line" is read, cut, encode, pack: the stage's reader and encoder, and a hashed shard written member by member.
-Predicted: bare / line is at least 0.85, since only tar, hash and the copy into Pillow come on top.
+"Line" is read, cut, encode, pack: the stage's reader and encoder, and a shard written and hashed member by member.
+Predicted: bare / line is at least 0.85, since only tar headers, hash and the copies come on top.
 
-"Stage" is all that a build does between the file and the shard: it also measures quality, flushes parts to the
-device, writes and hashes the tables, and reads them back for the shard.
+"Stage + shard" is all that a build does between the image file and the shard. It also measures quality, flushes
+parts to the device, writes and hashes the tables, and reads them back for the shard.
 
 Run with ``python tests/benchmarks/bench_pixels.py [--profile]``. CPU time is the figure to compare on a busy machine.
 """
@@ -38,6 +38,7 @@ from pipeline.grid import cell_name, cell_of
 from pipeline.ids import file_sha256
 from pipeline.imagery.encode import encode
 from pipeline.imagery.geotiff import find_scenes
+from pipeline.imagery.quality import measure
 from pipeline.imagery.windows import WindowReader
 from pipeline.ledger import Commit, Unit
 from pipeline.release.tar import write_tar
@@ -77,14 +78,17 @@ def _compare(name: str, path: Path, folder: Path) -> None:
             {part: times[clock] for part, times in each.items()} for each in rounds[1:]
         ]  # the first warms up
         ms = {part: statistics.median(each[part] for each in parts) / WINDOWS * 1e3 for part in parts[0]}
-        line, stage = (
-            statistics.median((p["read"] + p["encode"]) / sum(p[name] for name in ours) for p in parts)
-            for ours in (("line",), ("stage", "shard"))
-        )
+        ratios = {
+            " + ".join(ours): statistics.median(
+                (each["read"] + each["encode"]) / sum(each[part] for part in ours) for each in parts
+            )
+            for ours in (("line",), ("line", "measure"), ("stage", "shard"))
+        }
         print(
-            f"{name:9} {label:4} ms a patch: read {ms['read']:.2f} + encode {ms['encode']:.2f};  line {ms['line']:.2f};  "
-            f"stage {ms['stage']:.2f} + shard {ms['shard']:.2f};  bare / line {line:.3f};  bare / stage and shard {stage:.3f}"
+            f"{name:9} {label:4} ms a window: "
+            + ", ".join(f"{part} {value:.2f}" for part, value in ms.items())
         )
+        print(f"{'':14} bare (read + encode) / " + ", / ".join(f"({x}) {y:.3f}" for x, y in ratios.items()))
     if "--profile" in sys.argv:
         with cProfile.Profile() as profile:
             list(STAGE.run(context, [replace(work, fingerprint="f" * 32)]))
@@ -94,13 +98,13 @@ def _compare(name: str, path: Path, folder: Path) -> None:
 def _round(context: Context, work: Work, folder: Path) -> dict[str, tuple[float, float]]:
     """Wall and CPU seconds of each competitor."""
     (scene,) = context.scenes
-    windows = _bare_reads(Path(scene.path))
-    woven = [np.ascontiguousarray(window.transpose(1, 2, 0)) for window in windows]
-    del windows
+    bands = _bare_reads(Path(scene.path))
+    woven = [np.ascontiguousarray(window.transpose(1, 2, 0)) for window in bands]
     return {
         "read": _timed(lambda: _bare_reads(Path(scene.path))),
         "line": _timed(lambda: _line(context, folder)),
         "encode": _timed(lambda: _bare_encodes(woven)),
+        "measure": _timed(lambda: _measures(bands)),
         "stage": _timed(lambda: list(STAGE.run(context, [work]))),
         "shard": _timed(lambda: _shard(context, work, folder)),
     }
@@ -114,6 +118,12 @@ def _bare_reads(path: Path) -> list[np.ndarray]:
 def _bare_encodes(windows: list[np.ndarray]) -> None:
     for window in windows:
         Image.fromarray(window).save(io.BytesIO(), "JPEG", quality=95, subsampling="4:2:0")
+
+
+def _measures(windows: list[np.ndarray]) -> None:
+    valid = np.ones((PX, PX), dtype=bool)
+    for window in windows:
+        measure(window.transpose(1, 2, 0), valid)
 
 
 def _line(context: Context, folder: Path) -> None:

@@ -1,7 +1,8 @@
-"""Counts the demo's pixels by palette, and measures its map with other libraries than the pipeline uses."""
+"""Counts the demo's pixels by palette, and measures its map without the pipeline's facts."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from pyproj import Transformer
 from rasterio.windows import Window
 
 from pipeline.demo.palette import palette
+from pipeline.osm.vocabulary import TagRule, load_vocabulary
+from pipeline.types import GeometryKind
 
 SIZE = 448
 
@@ -71,10 +74,14 @@ AREA_CLASSES = tuple(sorted(set(CLASS_OF_TAG.values())))
 
 @dataclass(frozen=True)
 class Counted:
-    """One window: shares and centroids (col, row in pixels) of the area classes in it."""
+    """One window: shares and centroids (col, row in pixels) of the area classes in it.
+
+    `unsaid` is the share of parts that the vocabulary holds to be too small for a mention.
+    """
 
     shares: Mapping[str, float]
     centroids: Mapping[str, tuple[float, float]]
+    unsaid: Mapping[str, float] = field(default_factory=dict)
 
 
 class Pixels:
@@ -125,13 +132,17 @@ class Geometry:
     def __init__(self, path: Path) -> None:
         to_utm = Transformer.from_crs("EPSG:4326", "EPSG:26918", always_xy=True)
         make = osmium.geom.WKBFactory()
-        shapes, self.classes = [], []
+        vocabulary = load_vocabulary()
+        shapes, self.classes, self.smallest_m2 = [], [], []
         for area in osmium.FileProcessor(path).with_areas():
             if isinstance(area, osmium.osm.Area):
                 known = {CLASS_OF_TAG.get(f"{tag.k}={tag.v}") for tag in area.tags} - {None}
                 if known:
                     assert len(known) == 1, dict(area.tags)
                     self.classes.append(known.pop())
+                    rule = vocabulary.classify({tag.k: tag.v for tag in area.tags}, GeometryKind.AREA)
+                    assert isinstance(rule, TagRule)
+                    self.smallest_m2.append(rule.min_area_m2)
                     shapes.append(shapely.from_wkb(bytes.fromhex(make.create_multipolygon(area))))
         degrees = np.array(shapes, dtype=object)
         self.shapes: npt.NDArray[np.object_] = shapely.transform(
@@ -145,10 +156,13 @@ class Geometry:
         east, south = transform @ (col + SIZE, row + SIZE)
         box = shapely.box(west, south, east, north)
         inside: dict[str, list[shapely.Geometry]] = {}
+        unsaid: Counter[str] = Counter()
         for k in np.sort(self.tree.query(box, predicate="intersects")):
             part = shapely.intersection(self.shapes[k], box)
             if part.area:
                 inside.setdefault(str(self.classes[k]), []).append(part)
+            if part.area < self.smallest_m2[k]:
+                unsaid[str(self.classes[k])] += part.area / box.area
         merged = {name: shapely.union_all(parts) for name, parts in inside.items()}
         return Counted(
             {name: float(shape.area / box.area) for name, shape in merged.items()},
@@ -156,6 +170,7 @@ class Geometry:
                 name: ((shape.centroid.x - west) / transform.a, (shape.centroid.y - north) / transform.e)
                 for name, shape in merged.items()
             },
+            unsaid,
         )
 
 

@@ -46,7 +46,9 @@ def test_captions(world: Path) -> None:
 
 def test_sampling_seed(world: Path) -> None:
     config = write_config(world, name="tiny-2", sampling={"patch_px": 64, "fraction": 0.7, "seed": 5})
-    assert rerun(config) == {"patches", "facts", "pixels", "captions", "samples", "shards", "release"}
+    ran = rerun(config)
+    assert ran >= {"patches", "facts", "pixels"}
+    assert "elements" not in ran
 
 
 def test_image_quality_keeps_captions(world: Path) -> None:

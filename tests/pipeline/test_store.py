@@ -28,6 +28,7 @@ def test_what_is_put_is_read_back(store: Store, tmp_path: Path) -> None:
     assert store.get("a/c.bin") == b"from a file"
     assert sorted(store.list("a")) == [("a/b.bin", 3), ("a/c.bin", 11)]
     store.copy("a/b.bin", "d/e.bin")
+    store.copy("a/b.bin", "d/e.bin")
     store.put("a/b.bin", b"three")
     assert store.get("d/e.bin") == b"two"
     store.delete("d/e.bin")
@@ -86,3 +87,11 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing_half_written(tmp_path
         store.put("small2", b"x" * 1000)
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_copying_twice_leaves_no_stray_file(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.put("a", b"1")
+    store.copy("a", "b")
+    store.copy("a", "b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]

@@ -1,0 +1,25 @@
+"""Failures to write a file become the error that users meet."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import StoreError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Guard the writing of one file or folder.
+
+    Raises
+    ------
+    StoreError
+        The system, GDAL or libosmium could not write it.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # libosmium knows only RuntimeError
+        detail = " ".join(str(error).split())
+        raise StoreError(
+            f"{path}: cannot be written: {detail}; free disk space or choose another folder"
+        ) from error

@@ -164,7 +164,8 @@ def inspect(
 @app.command
 def verify(release: Annotated[Path, Parameter(help="Folder of a release.")]) -> int:
     """Prove a release whole: hashes, members, counts, schema, images."""
-    report = verify_release(release)
+    with progress() as tell:
+        report = verify_release(release, tell)
     for problem in report.problems:
         errors.print(problem, markup=False)
     if report.problems:
@@ -192,7 +193,7 @@ def vocabulary(
     for reason, n in sorted(found.invisible.items(), key=lambda item: -item[1]):
         console.print(f"{n:9} invisible: {reason}")
     console.print(f"{found.neither:9} in neither ({found.share_neither:.2%})")
-    for tag, n in found.unknown.most_common(top):
+    for tag, n in found.leftovers.most_common(top):
         console.print(f"{n:9} {tag}", markup=False)
 
 

@@ -23,6 +23,7 @@ from pipeline.store import Store
 from pipeline.types import Bounds, Snapshot
 
 _T = TypeVar("_T")
+_SIDES = ("west", "south", "east", "north")
 
 
 def take_inventory(config: DatasetConfig, base: Path, store: Store | None = None) -> Context:
@@ -98,10 +99,10 @@ def _area(config: DatasetConfig, base: Path, store: Store, osm: Path) -> BaseGeo
         return shapely.multipolygons(
             [shapely.box(-180.0, south, east, north), shapely.box(west, south, 180.0, north)]
         )
-    bounds = _remembered(store, "bounds", osm, lambda: {"bounds": list(data_bounds(osm))})["bounds"]
-    west, south, east, north = bounds  # type: ignore[misc]  # JSON read back
+    found = _remembered(store, "bounds", osm, lambda: dict(zip(_SIDES, data_bounds(osm), strict=True)))
+    west, south, east, north = (float(str(found[side])) for side in _SIDES)
     if not (west < east and south < north):
-        msg = f"{osm}: holds no area (bounds {bounds}); give `area: {{bbox: [west, south, east, north]}}`"
+        msg = f"{osm}: holds no area (its bounds are {_degrees((west, south, east, north))}); give `area: {{bbox: [west, south, east, north]}}`"
         raise Misconfigured(msg)
     return shapely.box(west, south, east, north)
 

@@ -80,7 +80,7 @@ class Plan:
 def make_plan(context: Context, ledger: Ledger) -> Plan:
     """Compare what the config wants with the commits in the store. Reads commits only."""
     commits = Commits()
-    plans = []
+    plans: list[StagePlan] = []
     for stage in STAGES:
         ledger.refresh(stage.name)
         done: list[Commit] = []

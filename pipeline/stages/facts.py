@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -32,25 +33,23 @@ def _basis(context: Context, _commits: Commits, cell: str) -> Json:
 
 
 def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:
+    vocabulary = load_vocabulary()
     for work in works:
         patches = read_table(context, work.inputs[Unit("patches", work.unit.cell)].outputs["patches"])
-        found = find_facts(
-            patches, _elements(context, work, patches), context.scenes_by_id, load_vocabulary()
-        )
+        elements = _elements(context, work, patches)
+        found = find_facts(patches, elements, context.scenes_by_id, vocabulary)
         facts = pa.concat_tables([FACTS.empty_table(), *found])
-        per_patch = facts.group_by("patch").aggregate([("patch", "count")])
-        enough = per_patch.filter(pc.field("patch_count") >= context.config.sampling.min_facts)
-        if context.config.sampling.min_facts:
-            kept = patches.filter(pc.is_in(patches["id"], value_set=enough["patch"].combine_chunks()))
-        else:
-            kept = patches
-        facts = facts.filter(pc.is_in(facts["patch"], value_set=kept["id"].combine_chunks()))
+
+        patch = pc.index_in(facts["patch"], value_set=patches["id"].combine_chunks()).to_numpy()
+        enough = np.bincount(patch, minlength=len(patches)) >= context.config.sampling.min_facts
+        kept = patches.filter(pa.array(enough))
         outputs = {
             "patches": put_table(context, work, "patches", kept),
-            "facts": put_table(context, work, "facts", facts),
+            "facts": put_table(context, work, "facts", facts.filter(pa.array(enough[patch]))),
         }
-        verdicts = [None] * len(kept) + [Reason.NO_VISIBLE_FACT] * (len(patches) - len(kept))
-        yield work, Result(Counts.of(verdicts), outputs)
+        empty = len(patches) - len(kept)
+        counts = Counts(len(patches), len(kept), {str(Reason.NO_VISIBLE_FACT): empty} if empty else {})
+        yield work, Result(counts, outputs)
 
 
 def _elements(context: Context, work: Work, patches: pa.Table) -> pa.Table:

@@ -53,9 +53,14 @@ def facts(scene: Scene, patches: pa.Table) -> dict[str, tuple[Fact, ...]]:
 
 @pytest.fixture(scope="module")
 def expected(scene: Scene, patches: pa.Table) -> geopandas.GeoDataFrame:
-    """Buildings x windows, read by GDAL, joined and cut by geopandas, measured in UTM 36N."""
+    """Buildings x windows, read by GDAL, joined and cut by geopandas, measured in UTM 36N.
+
+    One building of 206 crosses itself. GDAL hands it out as it is; reading for the dataset rejects it.
+    """
     read = geopandas.read_file(DATA / "kampala-buildings.osm.pbf", layer="multipolygons")
-    buildings = read[read.building.notna()].to_crs("EPSG:3857")
+    valid = read.geometry.is_valid
+    assert read[~valid].osm_way_id.tolist() == ["614897908"]
+    buildings = read[valid & read.building.notna()].to_crs("EPSG:3857")
     windows = geopandas.GeoDataFrame(
         {"patch": patches["id"].to_pylist()},
         geometry=shapely.box(*window_boxes(scene, patches).T),
@@ -75,7 +80,7 @@ def expected(scene: Scene, patches: pa.Table) -> geopandas.GeoDataFrame:
 def test_the_building_count_of_every_window(
     facts: dict[str, tuple[Fact, ...]], expected: geopandas.GeoDataFrame
 ) -> None:
-    """A building counts where at least 20 m2 of it, the vocabulary's minimum, lie inside the window."""
+    """A building counts where at least 20 m2 of it, the vocabulary's minimum, lie inside the window: 142 of 219."""
     minimum = {
         rule.min_area_m2 for rule in load_vocabulary().rules if rule.key == "building" and rule.value == "*"
     }
@@ -96,8 +101,18 @@ def test_which_buildings_and_how_much_ground(
         assert sum(fact.share for fact in found) == pytest.approx(own["share"].sum(), abs=0.0002)
 
 
-def test_slivers_are_the_only_difference(expected: geopandas.GeoDataFrame) -> None:
-    """What the minimum leaves out: parts of buildings at the windows' edges, a few small buildings."""
-    small = expected[expected["m2"] < 20.0]
-    assert np.all(small["share"] < 20.1 / (SIZE * 0.3) ** 2)
-    assert len(small) < 0.25 * len(expected)
+def test_without_a_minimum_every_building_counts(
+    scene: Scene, patches: pa.Table, expected: geopandas.GeoDataFrame, tmp_path: Path
+) -> None:
+    """77 of the 219 parts are smaller than 20 m2: sheds, and corners of buildings cut off by a window."""
+    table = tmp_path / "all.csv"
+    table.write_text(
+        "key,value,singular,plural,geometry,max_gsd_m,min_area_m2,min_length_m,invisible\n"
+        "building,*,building,buildings,area,2,,,\n"
+    )
+    elements = elements_of(DATA / "kampala-buildings.osm.pbf")
+    tables = find_facts(patches, elements, {"kampala": scene}, load_vocabulary(table))
+    got = {patch: found[0].count for each in tables for patch, found in facts_of(each)}
+    assert len(expected) == 219
+    assert np.sum(expected["m2"] < 20.0) == 77
+    assert got == expected.groupby("patch").size().to_dict()

@@ -59,6 +59,16 @@ def osm(folder: Path) -> Path:
     return folder / "town.osm.pbf"
 
 
+def area_file(folder: Path, text: str) -> None:
+    (folder / "a.geojson").write_text(text)
+    edit(folder, area={"file": "a.geojson"})
+
+
+def second_scene_of_that_name(folder: Path) -> None:
+    (folder / "imagery" / "b").mkdir()
+    tif(folder / "imagery" / "b" / scene(folder).name)
+
+
 def use_osm(folder: Path, name: str, data: bytes) -> None:
     (folder / name).write_bytes(data)
     edit(folder, osm={"path": name})
@@ -92,10 +102,9 @@ BUILD: list[tuple[str, Callable[[Path], object], int, str]] = [
     ("no config", lambda f: (f / "dataset.yaml").unlink(), 2, "no such config file"),
     ("area elsewhere", lambda f: edit(f, area={"bbox": [10.0, 50.0, 10.1, 50.1]}), 2, "area and imagery do not meet"),
     ("area file missing", lambda f: edit(f, area={"file": "a.geojson"}), 2, "no such file.*a.geojson"),
-    ("area file of text", lambda f: [(f / "a.geojson").write_text("hi"), edit(f, area={"file": "a.geojson"})], 2,
+    ("area file of text", lambda f: area_file(f, "hi"), 2,
      "cannot be read as GeoJSON"),
-    ("area of points", lambda f: [(f / "a.geojson").write_text(
-        '{"type": "Point", "coordinates": [1, 2]}'), edit(f, area={"file": "a.geojson"})], 2, "must hold polygons"),
+    ("area of points", lambda f: area_file(f, '{"type": "Point", "coordinates": [1, 2]}'), 2, "must hold polygons"),
     ("OSM file missing", lambda f: osm(f).unlink(), 2, "town.osm.pbf"),
     ("OSM file empty", lambda f: osm(f).write_bytes(b""), 2, "town.osm.pbf.*empty"),
     ("OSM file is a web page", lambda f: osm(f).write_text("<!DOCTYPE html><html>404</html>"), 2, "town.osm.pbf"),
@@ -116,7 +125,7 @@ BUILD: list[tuple[str, Callable[[Path], object], int, str]] = [
     ("float pixels", lambda f: tif(scene(f), dtype="float32"), 2, "scene_20210615.tif.*float32"),
     ("16 bits without a range", lambda f: tif(scene(f), dtype="uint16"), 2, "scene_20210615.tif.*value_range"),
     ("band that is not there", lambda f: edit(f, imagery={"bands": ["R", "G", "NIR2"]}), 2, "NIR2"),
-    ("two scenes of one name", lambda f: [(f / "imagery" / "b").mkdir(), tif(f / "imagery" / "b" / scene(f).name)], 2,
+    ("two scenes of one name", second_scene_of_that_name, 2,
      "scene_20210615"),
     ("store is a file", lambda f: (f / "store").write_text("x"), 2, "set `store` to a folder"),
     ("unknown store", lambda f: edit(f, store="ftp://host/x"), 2, "unknown scheme"),

@@ -63,7 +63,7 @@ def buildings() -> geopandas.GeoDataFrame:
     rows = [
         (f"w{way.id}", shapely.Polygon([(node.lon, node.lat) for node in way.nodes]))
         for way in ways
-        if way.is_way() and "building" in way.tags
+        if isinstance(way, osmium.osm.Way) and "building" in way.tags
     ]
     frame = geopandas.GeoDataFrame(rows, columns=["id", "geometry"], crs="EPSG:4326")
     return frame.to_crs("EPSG:3857")

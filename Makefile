@@ -32,7 +32,8 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed
-	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for name in $$(basename -s .py tests/benchmarks/bench_*.py); do \
+	  echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
 
 constraints: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet uv

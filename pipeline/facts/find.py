@@ -12,7 +12,7 @@ from pipeline.facts.describe import Elements, Frames, describe, visible
 from pipeline.facts.ground import ground_of
 from pipeline.facts.join import join
 from pipeline.facts.layer import lay_out
-from pipeline.grid import Floats, pixel_to_crs
+from pipeline.grid import Floats, Ints, pixel_to_crs
 from pipeline.osm.vocabulary import Vocabulary
 from pipeline.types import Scene
 
@@ -50,16 +50,14 @@ def find_facts(
     if not used or not len(elements):
         return
     rules = Rules.of(vocabulary)
-    elements = _without_copies(elements)
-    rule = classify(elements, vocabulary)
-    seen = np.flatnonzero((rule >= 0) & (rules.max_gsd_m[rule] >= min(scene.gsd_m for scene in used)))
-    if not len(seen):
+    ids, once = _without_copies(elements.column("id"))
+    rule = classify(elements, vocabulary)[once]
+    shown = (rule >= 0) & (rules.max_gsd_m[rule] >= min(scene.gsd_m for scene in used))
+    if not shown.any():
         return
-    shapes = shapely.from_wkb(elements.column("geometry").take(pa.array(seen)).to_numpy())
-    ids = elements.column("id").take(pa.array(seen)).combine_chunks()
-    projected = {
-        crs: Elements(ids, rule[seen], lay_out(shapes, crs)) for crs in {scene.crs for scene in used}
-    }
+    ids, rule = ids.filter(pa.array(shown)), rule[shown]
+    shapes = shapely.from_wkb(elements.column("geometry").take(pa.array(once[shown])).to_numpy())
+    projected = {crs: Elements(ids, rule, lay_out(shapes, crs)) for crs in {scene.crs for scene in used}}
     for scene in used:
         own = patches.filter(pc.equal(patches.column("scene"), scene.id))
         for start in range(0, len(own), _CHUNK):
@@ -81,11 +79,11 @@ def window_boxes(scene: Scene, patches: pa.Table) -> Floats:
     return np.column_stack([xmin, ymin, xmax, ymax])
 
 
-def _without_copies(elements: pa.Table) -> pa.Table:
-    """Elements sorted by id, each once."""
-    elements = elements.take(pc.sort_indices(elements.column("id")))
-    ids = elements.column("id").combine_chunks()
-    if len(ids) < 2:
-        return elements
-    repeated = pc.equal(ids.slice(1), ids.slice(0, len(ids) - 1)).to_numpy(zero_copy_only=False)
-    return elements.filter(pa.array(np.append(True, ~repeated)))
+def _without_copies(ids: pa.ChunkedArray) -> tuple[pa.StringArray, Ints]:
+    """Ids in order, each once, and the first row of each."""
+    order = pc.sort_indices(ids)
+    ordered = ids.take(order).combine_chunks()
+    first = np.ones(len(ids), dtype=bool)
+    if len(ids):
+        first[1:] = pc.not_equal(ordered[1:], ordered[:-1]).to_numpy(zero_copy_only=False)
+    return ordered.filter(pa.array(first)), order.to_numpy().astype(np.int64)[first]

@@ -190,6 +190,16 @@ def test_the_block_size_decides_nothing(block_bytes: int, tmp_path: Path) -> Non
     assert read(path, tmp_path, block_bytes=block_bytes) == read(path, tmp_path)
 
 
+@needs_data
+def test_the_node_index_of_large_files_gives_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = DATA / "osm" / "felton-ca-2018.osm.pbf"
+    small = read(path, tmp_path)
+    monkeypatch.setattr("pipeline.osm.pbf._LARGE_FILE", 0)
+    assert read(path, tmp_path) == small
+
+
 # hand-made files
 
 

@@ -14,11 +14,11 @@ def writing(path: Path) -> Iterator[None]:
     Raises
     ------
     StoreError
-        The system, GDAL or libosmium could not write it.
+        The system could not write it.
     """
     try:
         yield
-    except (OSError, RuntimeError) as error:  # libosmium knows only RuntimeError
+    except OSError as error:
         detail = " ".join(str(error).split())
         raise StoreError(
             f"{path}: cannot be written: {detail}; free disk space or choose another folder"

@@ -7,6 +7,8 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +22,7 @@ from rasterio.windows import Window
 from pipeline.demo.files import writing
 from pipeline.demo.maplayers import Drawing, read_drawing
 from pipeline.demo.paint import Brush, Picture
-from pipeline.errors import Misconfigured
+from pipeline.errors import Misconfigured, SkytellerError
 from pipeline.grid import Ints, from_lonlat
 from pipeline.osm.snapshot import data_bounds
 from pipeline.types import Affine6, Bounds
@@ -33,6 +35,7 @@ _DATE = "20220701"
 _PATCH_PX = 448
 _MAX_PIXELS = 20e9
 _STRIP = 512
+_MAX_WORKERS = 8  # each takes some 300 MB
 
 _CONFIG = """\
 # Drawn from {source}: a picture of the map, not a photograph. Good for trying tags and captions, not for training.
@@ -119,6 +122,10 @@ def draw_osm(
     _check_size(osm, extent, gsd_m)
     with writing(folder):
         (folder / "imagery").mkdir(parents=True, exist_ok=True)
+        for old in (folder / "imagery").glob(
+            "synthetic_*.tif"
+        ):  # of an earlier drawing, perhaps at another GSD
+            old.unlink()
     drawing = read_drawing(osm, crs)
     tiles = list(_tiles(drawing, extent, gsd_m))
     if not tiles:
@@ -195,11 +202,11 @@ def _tiles(drawing: Drawing, extent: Bounds, gsd_m: float) -> Iterator[_Tile]:
 
 def _run(jobs: Iterable[_Job], total: int) -> Iterator[None]:
     """Draw scenes on as many processes as there are processors; few jobs wait at a time."""
-    workers = min(os.cpu_count() or 1, total)
+    workers = min(os.cpu_count() or 1, _MAX_WORKERS, total)
     if workers == 1:
         yield from map(_draw_scene, jobs)
         return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with _whole_pool(), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         running: set[Future[None]] = set()
         for job in jobs:
             running.add(pool.submit(_draw_scene, job))
@@ -208,6 +215,14 @@ def _run(jobs: Iterable[_Job], total: int) -> Iterator[None]:
                 yield from (future.result() for future in done)
         for future in as_completed(running):
             yield future.result()
+
+
+@contextmanager
+def _whole_pool() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise SkytellerError("a drawing process died (out of memory, or killed); run again") from error
 
 
 def _draw_scene(job: _Job) -> None:

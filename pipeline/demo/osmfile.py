@@ -37,6 +37,11 @@ def write_osm(
         Bounds for the file's header.
     seed
         Seed of versions and timestamps.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
     """
     book = _Book(elements)
     header = osmium.io.Header()
@@ -45,28 +50,29 @@ def write_osm(
     header.set("generator", "skyteller demo")
     header.set("osmosis_replication_timestamp", f"{_SNAPSHOT:%Y-%m-%dT%H:%M:%SZ}")
     history = _history(len(book.nodes) + len(book.ways) + len(book.relations), seed)
-    with osmium.SimpleWriter(path, header=header, overwrite=True) as writer:
-        for (lon, lat), number in book.nodes.items():
-            tags = book.node_tags.get((lon, lat), {})
-            version, timestamp = next(history)
-            writer.add_node(
-                Node(id=number, version=version, timestamp=timestamp, location=(lon, lat), tags=dict(tags))
-            )
-        for number, (points, tags) in book.ways.items():
-            version, timestamp = next(history)
-            refs = [book.nodes[point] for point in points]
-            writer.add_way(Way(id=number, version=version, timestamp=timestamp, nodes=refs, tags=dict(tags)))
-        for number, (members, tags) in book.relations.items():
-            version, timestamp = next(history)
-            writer.add_relation(
-                Relation(
-                    id=number,
-                    version=version,
-                    timestamp=timestamp,
-                    members=[("w", way, role) for way, role in members],
-                    tags=dict(tags),
-                )
-            )
+    try:
+        with osmium.SimpleWriter(path, header=header, overwrite=True) as writer:
+            _write(writer, book, history)
+    except RuntimeError as error:  # libosmium has no other error for a file that cannot be written
+        raise OSError(str(error)) from error
+
+
+def _write(writer: osmium.SimpleWriter, book: "_Book", history: Iterator[tuple[int, datetime]]) -> None:
+    """Write nodes, then ways, then relations, each by ascending id."""
+    for place, number in book.nodes.items():
+        version, timestamp = next(history)
+        tags = dict(book.node_tags.get(place, {}))
+        writer.add_node(Node(id=number, version=version, timestamp=timestamp, location=place, tags=tags))
+    for number, (points, way_tags) in book.ways.items():
+        version, timestamp = next(history)
+        refs = [book.nodes[point] for point in points]
+        writer.add_way(Way(id=number, version=version, timestamp=timestamp, nodes=refs, tags=dict(way_tags)))
+    for number, (ring_ways, area_tags) in book.relations.items():
+        version, timestamp = next(history)
+        members = [("w", way, role) for way, role in ring_ways]
+        writer.add_relation(
+            Relation(id=number, version=version, timestamp=timestamp, members=members, tags=dict(area_tags))
+        )
 
 
 class _Book:

@@ -104,7 +104,8 @@ def describe(pairs: Pairs, elements: Elements, frames: Frames, rules: Rules) -> 
 
     Facts of a patch are sorted by their share, a line counting as a strip of width `LINE_WIDTH` and a point as
     `POINT_SHARE`; equal ones as areas, lines, points, then by the order of the vocabulary. Numbers are rounded half
-    up with a tolerance of a millionth of the last digit, so that a value on the limit by construction falls the same way everywhere.
+    up with a tolerance of a millionth of the last digit, so that a value that is on the limit by construction
+    falls the same way everywhere.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pipeline.facts.flat import ranges
 from pipeline.facts.ground import Ground
-from pipeline.facts.layer import AREA, LINE, POINT, Layer, touching
+from pipeline.facts.layer import AREA, LINE, POINT, Layer, limits_of, touching
 from pipeline.facts.measure import Flags, measure_areas, measure_lines, needed
 from pipeline.grid import Floats, Ints
 
@@ -117,15 +117,7 @@ def _join_block(layer: Layer, boxes: Floats, patches: Ints, ground: Ground) -> I
         cut = np.flatnonzero((kind == dimension) & ~(whole & (kind == AREA)))
         number = np.full((len(own), len(members)), -1)
         number[place[cut], member[cut]] = np.arange(len(cut))
-        segments, owner = _sift(layer, members, np.unique(member[cut]), frame, own)
-        limits = np.stack(
-            [
-                np.minimum(segments[0], segments[2]),
-                np.minimum(segments[1], segments[3]),
-                np.maximum(segments[0], segments[2]),
-                np.maximum(segments[1], segments[3]),
-            ]
-        )
+        segments, limits, owner = _sift(layer, members, np.unique(member[cut]), frame, own)
         near = lattice.near(limits)
         if dimension == AREA:
             near |= lattice.over_right_edge(limits)
@@ -172,13 +164,20 @@ def _where(flags: Flags) -> tuple[Ints, Ints]:
     return row, at - row * flags.shape[1]
 
 
-def _sift(layer: Layer, members: Ints, used: Ints, frame: Floats, boxes: Floats) -> tuple[Floats, Ints]:
-    """Segments of the used members that matter inside a block, and the member of each."""
+def _sift(
+    layer: Layer, members: Ints, used: Ints, frame: Floats, boxes: Floats
+) -> tuple[Floats, Floats, Ints]:
+    """Segments of the used members that matter inside a block, their limits, and the member of each."""
+    right_edges, runs = np.unique(boxes[:, 2]), layer.runs
     elements = members[used]
-    many = layer.count[elements]
-    segments = layer.segments[:, ranges(layer.first[elements], many)]
-    keep = np.flatnonzero(needed(segments, frame, np.unique(boxes[:, 2])))
-    return segments[:, keep], np.repeat(used, many)[keep]
+    run = ranges(runs.first[elements], runs.count[elements])
+    chosen = needed(runs.limits[:, run], frame, right_edges)
+    owner, run = np.repeat(used, runs.count[elements])[chosen], run[chosen]
+
+    segments = layer.segments[:, ranges(runs.start[run], runs.length[run])]
+    limits = limits_of(segments)
+    keep = np.flatnonzero(needed(limits, frame, right_edges))
+    return segments[:, keep], limits[:, keep], np.repeat(owner, runs.length[run])[keep]
 
 
 def _points(layer: Layer, boxes: Floats, patch: Ints, element: Ints) -> Pairs:

@@ -14,6 +14,9 @@ Shapes = npt.NDArray[np.object_]
 POINT, LINE, AREA = 0, 1, 2
 """Dimensions of points, lines and areas."""
 
+RUN = 64
+"""Segments in a run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -32,8 +35,10 @@ class Layer:
     segments
         Start x, start y, end x, end y of the segments of lines and of the rings of areas, shape (4, m).
         Outer rings run counter-clockwise, inner ones clockwise.
-    first, count
-        The segments of each element: ``segments[:, first : first + count]``, shape (n,).
+    count
+        How many segments each element has, shape (n,).
+    runs
+        The segments in runs of up to `RUN` that follow each other.
     area
         Areas in square CRS units, shape (n,); 0 for lines and points.
     centroid
@@ -49,12 +54,33 @@ class Layer:
     dimension: npt.NDArray[np.int8]
     bounds: Floats
     segments: Floats
-    first: Ints
     count: Ints
+    runs: "Runs"
     area: Floats
     centroid: Floats
     defined: Ints
     tree: shapely.STRtree
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Stretches of the segments of elements, with bounds: what a giant does not need here is skipped unseen.
+
+    Attributes
+    ----------
+    first, count
+        The runs of each element, shape (n,).
+    start, length
+        The segments of each run, shape (r,).
+    limits
+        xmin, ymin, xmax, ymax of each run, shape (4, r).
+    """
+
+    first: Ints
+    count: Ints
+    start: Ints
+    length: Ints
+    limits: Floats
 
 
 def lay_out(shapes: Shapes, crs: str) -> Layer:
@@ -95,8 +121,8 @@ def lay_out(shapes: Shapes, crs: str) -> Layer:
         dimension,
         bounds,
         segments,
-        np.cumsum(count) - count,
         count,
+        _runs(segments, count),
         area,
         centroid,
         defined,
@@ -108,6 +134,22 @@ def touching(layer: Layer, box: Floats) -> Ints:
     """Elements whose bounds touch a box (xmin, ymin, xmax, ymax), ascending."""
     found: Ints = layer.defined[np.sort(layer.tree.query(shapely.box(*box)))]
     return found
+
+
+def limits_of(segments: Floats) -> Floats:
+    """Bounds of segments, shape (4, m): xmin, ymin, xmax, ymax."""
+    return np.concatenate([np.minimum(segments[:2], segments[2:]), np.maximum(segments[:2], segments[2:])])
+
+
+def _runs(segments: Floats, count: Ints) -> Runs:
+    many = -(-count // RUN)
+    owner = np.repeat(np.arange(len(count)), many)
+    first = np.cumsum(many) - many
+    place = np.arange(len(owner)) - first[owner]
+    start = (np.cumsum(count) - count)[owner] + RUN * place
+    limits = limits_of(segments)
+    low, high = np.minimum.reduceat(limits[:2], start, axis=1), np.maximum.reduceat(limits[2:], start, axis=1)
+    return Runs(first, many, start, np.minimum(RUN, count[owner] - RUN * place), np.concatenate([low, high]))
 
 
 def _single(coordinates: Floats, starts: Ints, total: Ints) -> npt.NDArray[np.bool_]:

@@ -6,8 +6,8 @@ Taken as the integral of u dv, with u = 0 on the left edge, only the right edge 
 covered of it follows from the segments that cross its line. Both are sums over segments, so all pairs are
 measured at once in flat arrays, and no degenerate input can fail.
 
-(`shapely.clip_by_rect` of GEOS 3.14 was tried first: of 90,000 random polygons with vertices on the edges of the
-rectangle 100 came out with a wrong area and some raised. `shapely.intersection` is right, and ten times slower.)
+(`shapely.clip_by_rect` of GEOS 3.14 was tried first: of 90,000 clips of polygons with whole numbers as coordinates
+100 gave a wrong area, up to seven eighths off, or raised. `shapely.intersection` is right, and ten times slower.)
 
 Everything is measured in the frame of the rectangle: u and v run from 0 to 1 to the right and up.
 """
@@ -64,20 +64,19 @@ class LineParts:
     gap: Floats
 
 
-def needed(segments: Floats, box: Floats, right_edges: Floats) -> Flags:
-    """Whether segments matter to any of the rectangles of a block.
+def needed(limits: Floats, box: Floats, right_edges: Floats) -> Flags:
+    """Whether segments, or runs of them, matter to any of the rectangles of a block.
 
     Parameters
     ----------
-    segments
-        Shape (4, r): start x, start y, end x, end y.
+    limits
+        Their bounds, shape (4, r): xmin, ymin, xmax, ymax.
     box
         Bounds of the block: xmin, ymin, xmax, ymax.
     right_edges
         The x of the right edges of the rectangles in the block, sorted.
     """
-    low_x, high_x = np.minimum(segments[0], segments[2]), np.maximum(segments[0], segments[2])
-    low_y, high_y = np.minimum(segments[1], segments[3]), np.maximum(segments[1], segments[3])
+    low_x, low_y, high_x, high_y = limits
     near: Flags = (low_x <= box[2]) & (high_x >= box[0]) & (high_y >= box[1])
     above = np.flatnonzero(near & (low_y > box[3]))  # matter only where they pass over a right edge
     first = np.searchsorted(right_edges, low_x[above], side="right")

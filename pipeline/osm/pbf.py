@@ -32,7 +32,7 @@ KEYS = (
     *("building", "highway", "landuse", "natural", "waterway", "leisure", "amenity", "man_made", "railway"),
     *("aeroway", "power", "barrier", "sport", "tourism", "historic"),
     *("water", "wetland", "golf", "military", "emergency", "public_transport", "aerialway", "landcover"),
-    *("attraction", "zoo", "building:part", "area:highway", "traffic_calming", "piste:type"),
+    *("attraction", "zoo", "building:part", "area:highway", "traffic_calming", "piste:type", "ford"),
 )
 """Keys of things that can have a visible body: the feature keys, then keys that also stand alone.
 Left out: uses of a building (shop, office, craft), labels (place) and legal lines (boundary), which nobody can

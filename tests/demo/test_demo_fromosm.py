@@ -12,7 +12,7 @@ from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.configfile import load_config
-from pipeline.demo import draw_osm
+from pipeline.demo import draw_osm, osmstyle
 from pipeline.demo.osmfile import write_osm
 from pipeline.demo.palette import MATERIALS
 from pipeline.errors import Misconfigured, StoreError
@@ -141,6 +141,15 @@ def test_what_cannot_be_drawn_is_one_clear_error(
     with pytest.raises(Misconfigured, match=message):
         draw_osm(path, tmp_path / "out", **arguments)  # type: ignore[arg-type]  # one of several keywords
     assert not (tmp_path / "out" / "dataset.yaml").exists()
+
+
+def test_every_look_has_its_materials() -> None:
+    for kind, looks in osmstyle._LOOKS.items():
+        for tag, look in looks.items():
+            for number in range(200):
+                name = look.for_element(number, {}, 50.0 * number)
+                assert name in MATERIALS, (kind, tag)
+                assert osmstyle.shaded_side(name) is None or osmstyle.shaded_side(name) in MATERIALS
 
 
 def test_a_map_without_anything_visible_is_one_clear_error(tmp_path: Path) -> None:

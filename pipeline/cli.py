@@ -54,7 +54,8 @@ def demo(
         config_path = make_world(out)
     else:
         console.print(f"drawing imagery for {osm} (synthetic: a drawing of the map, not a photograph) ...")
-        config_path = draw_osm(osm, out, gsd_m=gsd)
+        with progress() as tell:
+            config_path = draw_osm(osm, out, gsd_m=gsd, progress=lambda what, _done, of: tell(what, 1, of))
     outcome, context = _build(config_path, workers)
     _report(outcome, context)
     return outcome.exit_code
@@ -247,5 +248,7 @@ def _report(outcome: Outcome, context: Context) -> None:
             else f"{context.store.url}/releases/{name}"
         )
         console.print(f"release    {place}")
-        console.print(f"samples    {total(outcome.plan, 'release').kept}")
+        console.print(
+            f"samples    {total(outcome.plan, 'release').kept}; contact-sheet.jpg and README.md show some"
+        )
         console.print(f"next       skyteller verify {place}")

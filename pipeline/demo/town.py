@@ -39,7 +39,8 @@ def residential(block: Polygon, rng: np.random.Generator) -> Iterator[Feature]:
         return
     built: list[BaseGeometry] = []
     number = int(rng.integers(1, 400))
-    loop = shapely.LineString(ring.exterior.coords)
+    loop, room = shapely.LineString(ring.exterior.coords), ring.buffer(9)
+    shapely.prepare(room)
     for spot in stations(loop, float(rng.uniform(21, 27)), float(rng.uniform(0, 10))):
         if rng.random() < 0.06:
             continue
@@ -47,7 +48,7 @@ def residential(block: Polygon, rng: np.random.Generator) -> Iterator[Feature]:
         kind = str(rng.choice(["house", "detached"], p=[0.7, 0.3]))
         number += 2
         home = house(turned, rng, {"building": kind, "addr:housenumber": str(number)})
-        if _fits(home.geometry, built, ring.buffer(9), 3.5):
+        if _fits(home.geometry, built, room, 3.5):
             built.append(home.geometry)
             yield home
     garden = inset(block, 26)

@@ -1,6 +1,7 @@
 """The synthetic world: a small town as an OSM file and as two overlapping aerial scenes of it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,6 +38,7 @@ imagery:
   license: "CC0-1.0 (synthetic picture, not a photograph)"
   attribution: "Skyteller demo world: drawn by a program, no real place"
 captions: {{type: template}}
+splits: {{block_km: 1}}
 """
 
 _FILLERS: Mapping[str, Callable[[Polygon, np.random.Generator], Iterator[Feature]]] = {
@@ -102,7 +104,10 @@ def make_world(folder: Path, *, seed: int = 0) -> Path:
     """
     with writing(folder):
         (folder / "imagery").mkdir(parents=True, exist_ok=True)
-    world = build_world(seed)
+    with ThreadPoolExecutor(1) as pool:
+        mixing = pool.submit(Brush, seed)  # array work, which the making of the town does not wait for
+        world = build_world(seed)
+        brush = mixing.result()
     scenes = scene_frames()
     mapped = [
         (place, feature.tags)
@@ -117,7 +122,6 @@ def make_world(folder: Path, *, seed: int = 0) -> Path:
     osm = folder / "town.osm.pbf"
     with writing(osm):
         write_osm(osm, mapped, _bounds(scenes), seed=seed)
-    brush = Brush(seed)
     for scene in scenes:
         image = folder / "imagery" / f"{scene.name}.tif"
         with writing(image):

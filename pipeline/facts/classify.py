@@ -14,6 +14,11 @@ from pipeline.types import GeometryKind
 _KINDS = tuple(GeometryKind)
 
 
+NOMINAL = 1.05
+"""The vocabulary's GSDs are nominal: imagery sold as 0.6 m measures 0.599 to 0.603 m on the ground, depending on
+where it lies in its projection, and counts as 0.6 m."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The vocabulary as columns; the index is `TagRule.order`.
@@ -25,7 +30,7 @@ class Rules:
     noun
         Number of the phrase: rules that say the same thing have the same one.
     max_gsd_m, min_area_m2, min_length_m
-        Limits of visibility.
+        Limits of visibility, the GSD with the tolerance `NOMINAL`.
     """
 
     tag: pa.StringArray
@@ -46,7 +51,7 @@ class Rules:
             pa.array([rule.singular for rule in rules]),
             pa.array([rule.plural for rule in rules]),
             noun,
-            np.array([rule.max_gsd_m for rule in rules]),
+            np.array([rule.max_gsd_m * NOMINAL for rule in rules]),
             np.array([rule.min_area_m2 for rule in rules]),
             np.array([rule.min_length_m for rule in rules]),
         )

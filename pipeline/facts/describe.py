@@ -8,7 +8,7 @@ import pyarrow as pa
 from pipeline.facts.classify import Rules
 from pipeline.facts.flat import counts, ranges, sums
 from pipeline.facts.ground import Ground
-from pipeline.facts.join import Pairs
+from pipeline.facts.join import SMALLEST, Pairs
 from pipeline.facts.layer import AREA, LINE, Layer
 from pipeline.facts.overlap import double_counted
 from pipeline.grid import Floats, Ints
@@ -132,9 +132,12 @@ def describe(pairs: Pairs, elements: Elements, frames: Frames, rules: Rules) -> 
     count = counts(group, n)
 
     share = sums(group, pairs.share, n)
-    crowded = np.flatnonzero((kind == AREA) & (count[group] > 1))
+    full = np.zeros(n, dtype=bool)
+    full[group[pairs.share > 1.0 - SMALLEST]] = True  # one member covers all: there is nothing to find out
+    crowded = np.flatnonzero((kind == AREA) & (count[group] > 1) & ~full[group])
     twice, excess = double_counted(pairs[crowded], group[crowded], elements.layer, frames.boxes)
     share[twice] -= excess
+    share = np.clip(share, 0.0, 1.0)
     length = sums(group, pairs.length_m, n)
     edges = np.bitwise_or.reduceat(pairs.edges, starts) if n else pairs.edges
 
@@ -154,7 +157,7 @@ def describe(pairs: Pairs, elements: Elements, frames: Frames, rules: Rules) -> 
         "plural": rules.plural.take(pa.array(rule[place])),
         "count": pa.array(count[place], pa.int32()),
         "positions": _lists(POSITIONS.take(pa.array(held[place][some])), hold[place]),
-        "share": pa.array(np.clip(_rounded(share[place], 4), 0.0, 1.0)),
+        "share": pa.array(_rounded(share[place], 4)),
         "length_m": pa.array(_rounded(length[place], 1)),
         "edges": _lists(EDGES.take(pa.array(np.nonzero(cut)[1])), cut.sum(axis=1)),
         "elements": _lists(elements.ids.take(pa.array(pairs.element[members])), count[place]),

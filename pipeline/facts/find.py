@@ -19,7 +19,7 @@ from pipeline.types import Scene
 ELEMENT_COLUMNS = ("id", "kind", "tags", "geometry")
 """What is read of an elements table."""
 
-_CHUNK = 2048
+_CHUNK = 4096
 """Patches handled at a time; bounds memory."""
 
 

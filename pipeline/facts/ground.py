@@ -22,8 +22,8 @@ class Ground:
     Attributes
     ----------
     jacobians
-        ``center``, ``along_u`` and ``along_v`` of each patch, shape (n, 3, 2, 2): the last two axes are
-        [east, north] x [du, dv], in metres per patch side.
+        ``center``, ``along_u`` and ``along_v``, each [east, north] x [du, dv], of the patches, shape
+        (3, 2, 2, n); metres per patch side.
     sides
         Sides in metres of squares as large as the patches, shape (n,).
     """
@@ -48,8 +48,8 @@ class Ground:
 
     def _at(self, patch: Ints, u: Floats, v: Floats) -> Floats:
         """The four entries of the Jacobians, shape (4, k)."""
-        weights = np.stack([np.ones(len(patch)), u - 0.5, v - 0.5])
-        entries: Floats = np.einsum("kji,jk->ik", self.jacobians.reshape(-1, 3, 4)[patch], weights)
+        center, along_u, along_v = self.jacobians.reshape(3, 4, -1)[:, :, patch]
+        entries: Floats = center + along_u * (u - 0.5) + along_v * (v - 0.5)
         return entries
 
 
@@ -78,26 +78,26 @@ def ground_of(crs: str, boxes: npt.ArrayLike) -> Ground:
     lam, lam_u, lam_v = _derivatives(np.radians(lon))
     phi, phi_u, phi_v = _derivatives(np.radians(lat))
 
-    sin, cos = np.sin(np.radians(lat[:, 1, 1]))[:, None], np.cos(np.radians(lat[:, 1, 1]))[:, None]
+    sin, cos = np.sin(np.radians(lat[:, 1, 1])), np.cos(np.radians(lat[:, 1, 1]))
     w2 = 1.0 - _WGS84.es * sin**2
     meridian = _WGS84.a * (1.0 - _WGS84.es) / w2**1.5
     parallel = _WGS84.a * cos / np.sqrt(w2)
     shrink = -meridian * sin  # d(N cos lat) / d lat, exactly
     jacobians = np.stack(
         [
-            np.stack([parallel * lam, meridian * phi], axis=1),
-            np.stack([parallel * lam_u + shrink * phi[:, :1] * lam, meridian * phi_u], axis=1),
-            np.stack([parallel * lam_v + shrink * phi[:, 1:] * lam, meridian * phi_v], axis=1),
-        ],
-        axis=1,
+            np.stack([parallel * lam, meridian * phi]),
+            np.stack([parallel * lam_u + shrink * phi[0] * lam, meridian * phi_u]),
+            np.stack([parallel * lam_v + shrink * phi[1] * lam, meridian * phi_v]),
+        ]
     )
-    return Ground(jacobians, np.sqrt(np.abs(np.linalg.det(jacobians[:, 0]))))
+    (a, b), (c, d) = jacobians[0]
+    return Ground(jacobians, np.sqrt(np.abs(a * d - b * c)))
 
 
 def _derivatives(f: Floats) -> tuple[Floats, Floats, Floats]:
-    """Gradient of (n, 3, 3) samples at the centre and its change along u and along v, each (n, 2): [du, dv]."""
+    """Gradient of (n, 3, 3) samples at the centre and its change along u and along v, each (2, n): [du, dv]."""
     du, dv = f[:, 2, 1] - f[:, 0, 1], f[:, 1, 2] - f[:, 1, 0]
     duu = 4.0 * (f[:, 2, 1] - 2.0 * f[:, 1, 1] + f[:, 0, 1])
     dvv = 4.0 * (f[:, 1, 2] - 2.0 * f[:, 1, 1] + f[:, 1, 0])
     duv = f[:, 2, 2] - f[:, 0, 2] - f[:, 2, 0] + f[:, 0, 0]
-    return np.stack([du, dv], axis=1), np.stack([duu, duv], axis=1), np.stack([duv, dvv], axis=1)
+    return np.stack([du, dv]), np.stack([duu, duv]), np.stack([duv, dvv])

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from pipeline.facts.join import Pairs
+from pipeline.facts.join import Pairs, lies_in
 from pipeline.facts.layer import Layer, Shapes
 from pipeline.grid import Floats, Ints, from_lonlat
 
@@ -12,7 +12,7 @@ Flags = npt.NDArray[np.bool_]
 
 _INTERIORS_MEET = "T********"
 _LARGE = 5000
-"""Segments from which on elements are compared by their parts in the patch, not as a whole."""
+"""Segments from which on areas are compared by their parts in a patch alone, not as a whole."""
 _LONG = 100
 """Coordinates from which on cutting a shape by halves is faster than cutting it to each box."""
 
@@ -101,10 +101,8 @@ def _parts(pairs: Pairs, layer: Layer, boxes: Floats) -> Shapes:
     broken = ~shapely.is_valid(shapes)  # rings that nearly touch may touch after the projection
     shapes[broken] = shapely.make_valid(shapes[broken])
     box = boxes[pairs.patch]
-    bounds = layer.bounds[pairs.element]
-    whole = (bounds[:, :2] >= box[:, :2]).all(axis=1) & (bounds[:, 2:] <= box[:, 2:]).all(axis=1)
     parts: Shapes = shapes[which]
-    cut = np.flatnonzero(~whole)
+    cut = np.flatnonzero(~lies_in(layer.bounds[pairs.element], box))
     order = cut[np.argsort(which[cut], kind="stable")]
     starts = np.flatnonzero(np.diff(which[order])) + 1
     for members in np.split(order, starts) if len(order) else ():

@@ -130,14 +130,18 @@ def test_outlines_lie_on_the_edges_of_the_pixels(built: tuple[Path, Outcome], tm
         gy, gx = np.gradient(np.asarray(picture, dtype=np.float64).mean(axis=2))
         strength = np.hypot(gx, gy)
         drawing = ImageDraw.Draw(picture)
+        under = []
         for outline in outlines:
             ring = shapely.get_coordinates(outline) - (window["col"], window["row"])
             drawing.line([tuple(point) for point in ring], fill=(255, 255, 0))
             line = shapely.LineString(ring)
-            points = shapely.get_coordinates(shapely.line_interpolate_point(line, np.arange(0, line.length)))
-            for dx, dy in shifts:
-                col, row = np.floor(points + np.array([dx, dy])).astype(int).T
-                inside = (col >= 0) & (col < 256) & (row >= 0) & (row < 256)
-                score[dx, dy] += float(strength[row[inside], col[inside]].sum())
+            under.append(
+                shapely.get_coordinates(shapely.line_interpolate_point(line, np.arange(0, line.length)))
+            )
+        points = np.concatenate(under)
+        for dx, dy in shifts:
+            col, row = np.floor(points + np.array([dx, dy])).astype(int).T
+            inside = (col >= 0) & (col < 256) & (row >= 0) & (row < 256)
+            score[dx, dy] += float(strength[row[inside], col[inside]].sum())
         picture.resize((1024, 1024)).save(tmp_path / f"outlines-{number}.png")
     assert max(score, key=lambda shift: score[shift]) == (0, 0)

@@ -203,6 +203,19 @@ def test_a_release_name_is_taken_once(
     assert command(monkeypatch, "build", str(config)) == 0
 
 
+def test_retry_tries_the_units_with_failed_items_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = make_world(tmp_path)
+    corrupt_tiles(tmp_path)
+    assert command(monkeypatch, "build", str(config)) == 3
+    commits = set((tmp_path / "store" / "commits" / "pixels").rglob("*.json"))
+    before = {path: path.stat().st_mtime_ns for path in commits}
+    assert command(monkeypatch, "retry", str(config)) == 3
+    assert "1 units with failed items are tried again" in capsys.readouterr().out
+    assert sum(path.stat().st_mtime_ns != before[path] for path in commits) == 1
+
+
 def test_a_mistake_later_on_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -175,19 +175,25 @@ def _local(segments: Floats, boxes: Floats) -> tuple[Floats, Floats, Floats, Flo
 
 def _clip(ua: Floats, va: Floats, ub: Floats, vb: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Clip segments to the unit square (Liang and Barsky, 1984); a segment outside shrinks to a point."""
-    du, dv = ub - ua, vb - va
-    enter_u, leave_u = _span(ua, du)
-    enter_v, leave_v = _span(va, dv)
+    low, high = (
+        np.minimum(np.minimum(ua, ub), np.minimum(va, vb)),
+        np.maximum(np.maximum(ua, ub), np.maximum(va, vb)),
+    )
+    cut = np.flatnonzero((low < 0.0) | (high > 1.0))
+    u, v = ua[cut], va[cut]
+    du, dv = ub[cut] - u, vb[cut] - v
+    enter_u, leave_u = _span(u, du)
+    enter_v, leave_v = _span(v, dv)
     enter = np.maximum(np.maximum(enter_u, enter_v), 0.0)
     leave = np.minimum(np.minimum(leave_u, leave_v), 1.0)
     outside = enter >= leave
     enter[outside] = leave[outside] = 0.0
-    cut = np.flatnonzero((enter > 0.0) | (leave < 1.0))
-    starts, ends = (ua.copy(), va.copy()), (ub.copy(), vb.copy())
-    for start, end, a, d in zip(starts, ends, (ua, va), (du, dv), strict=True):
-        start[cut] = np.clip(a[cut] + enter[cut] * d[cut], 0.0, 1.0)
-        end[cut] = np.clip(a[cut] + leave[cut] * d[cut], 0.0, 1.0)
-    return (*starts, *ends)
+    clipped = ua.copy(), va.copy(), ub.copy(), vb.copy()
+    for end, start, step, at in zip(
+        clipped, (u, v, u, v), (du, dv, du, dv), (enter, enter, leave, leave), strict=True
+    ):
+        end[cut] = np.clip(start + at * step, 0.0, 1.0)
+    return clipped
 
 
 def _span(start: Floats, step: Floats) -> tuple[Floats, Floats]:

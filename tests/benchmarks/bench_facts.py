@@ -8,6 +8,9 @@ length per pair: WKB, projection, sjoin, intersection. Variants alternate in one
 
 Predicted: at least 4 times faster at 10,000 patches; less side by side, where reading and projecting the elements
 weighs more and costs both the same.
+
+Measured on two shared cores: at 10,000 patches 5.5 times (Reisterstown, UTM) and 3.6 times (Liechtenstein, where
+half a second of our three is the projection to LV95, and overlapping forests are united); side by side 2.3 and 2.0.
 """
 
 import math

@@ -1,7 +1,8 @@
 """Looks at the sources of a dataset before any work: area, OSM snapshot, scenes."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
@@ -20,9 +21,10 @@ from pipeline.imagery.geotiff import find_scenes
 from pipeline.osm.snapshot import data_bounds, read_snapshot
 from pipeline.stages.base import Context
 from pipeline.store import Store
-from pipeline.types import Bounds, Snapshot
+from pipeline.types import Bounds, Scene, Snapshot
 
 _T = TypeVar("_T")
+_EQUATOR_M = 40_075_016.7  # circumference of the WGS84 ellipsoid at the equator
 _SIDES = ("west", "south", "east", "north")
 
 
@@ -72,6 +74,7 @@ def take_inventory(config: DatasetConfig, base: Path, store: Store | None = None
         )
         raise Misconfigured(msg)
     bounds: Bounds = tuple(shapely.bounds(area).tolist())
+    _check_reach(config, scenes, bounds)
     cells = tuple(
         cell
         for cell in cells_in(
@@ -123,6 +126,19 @@ def _polygons(path: Path) -> BaseGeometry:
         frame = frame.to_crs("EPSG:4326")
     area: BaseGeometry = shapely.make_valid(frame.union_all())
     return area
+
+
+def _check_reach(config: DatasetConfig, scenes: Sequence[Scene], bounds: Bounds) -> None:
+    """Facts are sought in a cell and its neighbours, so no patch may reach further than one cell."""
+    latitude = min(max(abs(bounds[1]), abs(bounds[3])), MAX_LATITUDE)
+    cell_m = _EQUATOR_M * math.cos(math.radians(latitude)) / 2**config.cell_zoom
+    patch_m = config.sampling.patch_px * max(scene.gsd_m for scene in scenes)
+    if patch_m / 2 > cell_m:
+        msg = (
+            f"patches of {patch_m:.0f} m are too large for cells of {cell_m:.0f} m: "
+            f"set cell_zoom below {config.cell_zoom} or sampling.patch_px below {config.sampling.patch_px}"
+        )
+        raise Misconfigured(msg)
 
 
 def _degrees(bounds: Iterable[float]) -> str:

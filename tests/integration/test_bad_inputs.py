@@ -130,6 +130,12 @@ BUILD: list[tuple[str, Callable[[Path], object], int, str]] = [
     ("store is a file", lambda f: (f / "store").write_text("x"), 2, "set `store` to a folder"),
     ("unknown store", lambda f: edit(f, store="ftp://host/x"), 2, "unknown scheme"),
     ("scratch missing", lambda f: edit(f, runtime={"scratch": "/nowhere/at/all"}), 2, "runtime.scratch"),
+    (
+        "patches larger than cells",
+        lambda f: edit(f, cell_zoom=16, sampling={"patch_px": 2048}),
+        2,
+        "too large for cells.*cell_zoom below 16",
+    ),
     ("corrupt tiles", corrupt_tiles, 3, "unreadable"),
 ]  # fmt: skip
 

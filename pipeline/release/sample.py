@@ -7,9 +7,9 @@ alone.
 
 import datetime as dt
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -231,13 +231,13 @@ def place(degrees: float) -> float:
 
 def place_box(box: Bounds) -> Bounds:
     """A box as a release states it: rounded outwards, so that it still covers what it covered."""
-    scale = 10.0**_DEGREE_DECIMALS
-    west, south, east, north = (degrees * scale for degrees in box)
+    west, south, east, north = (Decimal(str(degrees)) for degrees in box)  # exact: a product would round
+    unit = Decimal(1).scaleb(-_DEGREE_DECIMALS)
     return (
-        math.floor(west) / scale,
-        math.floor(south) / scale,
-        math.ceil(east) / scale,
-        math.ceil(north) / scale,
+        float(west.quantize(unit, ROUND_FLOOR)),
+        float(south.quantize(unit, ROUND_FLOOR)),
+        float(east.quantize(unit, ROUND_CEILING)),
+        float(north.quantize(unit, ROUND_CEILING)),
     )
 
 

@@ -1,18 +1,14 @@
 """``dataset.yaml`` as pydantic models. What decides content and what only decides speed are separate models."""
 
-import datetime as dt
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from pipeline.ids import Json
+from pipeline.sources import EarthEngineSource, GeotiffSource, Model, PbfSource
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class Area(_Model):
+class Area(Model):
     """Where: a box or a file.
 
     Attributes
@@ -53,55 +49,7 @@ class Area(_Model):
         return self
 
 
-class PbfSource(_Model):
-    """OpenStreetMap from a file: ``.osm.pbf``, ``.osm``, ``.osm.gz`` or ``.osm.bz2``."""
-
-    type: Literal["pbf"]
-    path: str
-
-
-class GeotiffSource(_Model):
-    """Imagery from local GeoTIFF or COG files."""
-
-    type: Literal["geotiff"]
-    paths: str | list[str] = Field(
-        description="A file, a folder (searched for .tif and .tiff), or a list of both."
-    )
-    collection: str = Field(default="local", min_length=1, description="Name of the imagery product.")
-    bands: list[str | int] = Field(
-        default=["R", "G", "B"],
-        description="Bands to read: names (band descriptions, or R G B N by position) or 1-based indexes.",
-    )
-    value_range: tuple[float, float] | None = Field(
-        default=None, description="Values shown as black and white; needed for uint16 imagery."
-    )
-    date: dt.date | None = Field(
-        default=None,
-        description="Capture date of all scenes; else the file's date tag or an 8-digit date in its name.",
-    )
-    license: str = Field(
-        min_length=1, description="Licence of the imagery, as it must travel with every sample."
-    )
-    attribution: str = Field(min_length=1, description="Attribution of the imagery.")
-
-    @field_validator("bands")
-    @classmethod
-    def _rgb_first(cls, bands: list[str | int]) -> list[str | int]:
-        if len(bands) < 3 or len(set(bands)) != len(bands):
-            msg = "name at least three different bands, red, green and blue first"
-            raise ValueError(msg)
-        return bands
-
-    @field_validator("value_range")
-    @classmethod
-    def _ascending(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
-        if value is not None and not value[0] < value[1]:
-            msg = "the first value must be smaller than the second"
-            raise ValueError(msg)
-        return value
-
-
-class Sampling(_Model):
+class Sampling(Model):
     """Which windows of the scenes become patches."""
 
     mode: Literal["grid"] = "grid"
@@ -115,7 +63,7 @@ class Sampling(_Model):
     )
 
 
-class Quality(_Model):
+class Quality(Model):
     """Thresholds of the pixel checks. A patch is dropped when a measured value passes its threshold."""
 
     max_nodata: float = Field(default=0.0, ge=0, le=1, description="Largest share of missing pixels.")
@@ -141,7 +89,7 @@ class Quality(_Model):
     )
 
 
-class TemplateEngine(_Model):
+class TemplateEngine(Model):
     """Captions from sentence patterns; no model needed."""
 
     type: Literal["template"] = "template"
@@ -160,7 +108,7 @@ class TemplateEngine(_Model):
         return tasks
 
 
-class Splits(_Model):
+class Splits(Model):
     """Shares of the splits, drawn by hashed ground blocks."""
 
     train: float = Field(default=0.9, ge=0, le=1)
@@ -178,7 +126,7 @@ class Splits(_Model):
         return self
 
 
-class Shards(_Model):
+class Shards(Model):
     """How samples are encoded and packed."""
 
     max_samples: int = Field(default=1000, ge=1, le=1_000_000)
@@ -188,16 +136,35 @@ class Shards(_Model):
     text: bool = True
 
 
-class Runtime(_Model):
+class Requests(Model):
+    """Requests to Earth Engine. The defaults lie below the quota of a project: 40 in flight, 100 a second."""
+
+    in_flight: int = Field(default=32, ge=1, le=1000, description="Requests in flight, over all workers.")
+    per_second: float = Field(default=90.0, gt=0, description="Requests a second, over all workers.")
+    waste: float = Field(
+        default=2.0, ge=1, le=100, description="Pixels asked for per pixel needed, before patches go singly."
+    )
+    attempts: int = Field(default=8, ge=1, le=100, description="Times a request is tried.")
+    backoff_s: float = Field(default=0.5, gt=0, description="First pause after a failure; later ones grow.")
+    read_timeout_s: float = Field(default=60.0, gt=0, description="Longest silence of the server.")
+    deadline_s: float = Field(default=180.0, gt=0, description="Longest time for one answer.")
+    patience_s: float = Field(
+        default=120.0, ge=0, description="Without any success for so long, the service counts as down."
+    )
+    memory_mb: int = Field(default=192, ge=16, description="Answers held at a time, MB, over all workers.")
+
+
+class Runtime(Model):
     """How fast, never what: no field of this model is part of a fingerprint."""
 
     workers: int = Field(default=2, ge=1, le=512)
     scratch: str | None = Field(
         default=None, description="Folder for temporary files; the system's by default."
     )
+    requests: Requests = Requests()
 
 
-class DatasetConfig(_Model):
+class DatasetConfig(Model):
     """One dataset: what to read, what to make of it, where to put it."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=63)]
@@ -205,7 +172,7 @@ class DatasetConfig(_Model):
     store: str = "./data"
     cell_zoom: int = Field(default=12, ge=4, le=16)
     osm: PbfSource
-    imagery: GeotiffSource
+    imagery: Annotated[GeotiffSource | EarthEngineSource, Field(discriminator="type")]
     sampling: Sampling = Sampling()
     quality: Quality = Quality()
     captions: TemplateEngine = TemplateEngine()

@@ -123,47 +123,133 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class RasterFile:
+    """Pixels in a local file.
+
+    Attributes
+    ----------
+    path
+        The file.
+    sha256
+        Hash of its bytes, hex.
+    bands
+        1-based indexes of the bands to read, in output order (red, green, blue, then others asked for).
+    mask_band
+        1-based index of an alpha band that is a real mask, or None.
+    """
+
+    path: str
+    sha256: str
+    bands: tuple[int, ...]
+    mask_band: int | None
+
+    @property
+    def identity(self) -> list[str | int | None | list[int]]:
+        """What decides the pixels: not the path."""
+        return [self.sha256, list(self.bands), self.mask_band]
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """Pixels in an Earth Engine asset.
+
+    Attributes
+    ----------
+    id
+        Asset id, for example ``USDA/NAIP/DOQQ/m_3907617_ne_18_060_20210615``.
+    updated
+        Time of the asset's last change, as the service writes it (ISO 8601, UTC).
+    bands
+        Band ids to read, in output order.
+    dtype
+        NumPy type of these bands ("uint8", "uint16", "float32", ...).
+    factor
+        Native pixels per side of a pixel of the scene: 1 reads the native grid.
+    """
+
+    id: str
+    updated: str
+    bands: tuple[str, ...]
+    dtype: str
+    factor: int = 1
+
+    @property
+    def identity(self) -> list[str | int | list[str]]:
+        """What decides the pixels."""
+        return [self.id, self.updated, list(self.bands), self.factor]
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """From an imagery product's values to 8 bits: ``255 * clip((v - low) / (high - low)) ** (1 / gamma)``.
+
+    Rounded to nearest, halves up. The rule of Earth Engine's ``Image.visualize``.
+    """
+
+    low: float
+    high: float
+    gamma: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What all scenes of a dataset have in common.
+
+    Attributes
+    ----------
+    id
+        Name of the imagery product, part of every patch id.
+    license, attribution
+        Terms of the imagery, as they travel with every sample.
+    stretch
+        How values become 8 bits; None for 8-bit imagery that is shown as it is.
+    year_only
+        Whether a scene's date tells the year of capture alone.
+    """
+
+    id: str
+    license: str
+    attribution: str
+    stretch: Stretch | None = None
+    year_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """One image of a collection.
 
     Attributes
     ----------
     id
-        Name of the image within its collection (file stem or asset id), unique in a dataset.
-    path
-        File that holds the pixels.
-    sha256
-        Hash of the file's bytes, hex.
+        Name of the image within its collection (file stem or asset index), unique in a dataset.
+    pixels
+        Where its pixels are.
     crs
         CRS as an authority code ("EPSG:26918") or WKT.
     transform
         Affine transform of the upper-left corner of pixel (0, 0), CRS units per pixel; north up.
     width, height
         Size in pixels.
-    bands
-        1-based indexes of the bands to read, in output order (red, green, blue, then others asked for).
-    mask_band
-        1-based index of an alpha band that is a real mask, or None.
     date
         Capture date, or None where unknown.
     gsd_m
         Ground sample distance at the centre, metres on the ground.
     footprint
         Bounds in EPSG:4326.
+    cloud
+        Cloud cover in percent, where the collection tells it.
     """
 
     id: str
-    path: str
-    sha256: str
+    pixels: RasterFile | Asset
     crs: str
     transform: Affine6
     width: int
     height: int
-    bands: tuple[int, ...]
-    mask_band: int | None
     date: date | None
     gsd_m: float
     footprint: Bounds
+    cloud: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +270,8 @@ class Patch:
         Centre of the window, EPSG:4326.
     bbox
         Bounds of the window, EPSG:4326.
+    others
+        Scenes that fill what the scene itself does not cover, best first; empty but for mosaics.
     """
 
     id: str
@@ -194,6 +282,7 @@ class Patch:
     lon: float
     lat: float
     bbox: Bounds
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

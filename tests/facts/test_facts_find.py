@@ -233,7 +233,7 @@ def test_the_share_is_that_of_the_union(
         return  # neither seen nor unseen for certain: the ground is not exactly the grid
     expected = shapely.area(shapely.intersection(shapely.union_all(seen), frame)) / SIZE**2
     facts = found(woods, vocabulary)
-    assert sum(fact.share for fact in facts) == pytest.approx(expected, abs=0.00006)
+    assert sum(fact.share for fact in facts) == pytest.approx(expected, abs=0.0001)  # stated in 1e-4, on ground that is not exactly the grid
     assert sum(fact.count for fact in facts) == len(seen)
 
 

@@ -38,7 +38,7 @@ bench: $(VENV)/.installed
 constraints: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate \
-	  --extra dev --extra flows --extra earthengine pyproject.toml --output-file constraints.txt --upgrade
+	  --extra dev --extra flows pyproject.toml --output-file constraints.txt --upgrade
 
 clean:
 	rm -rf $(VENV) build *.egg-info

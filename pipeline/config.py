@@ -151,6 +151,7 @@ class Requests(Model):
     patience_s: float = Field(
         default=120.0, ge=0, description="Without any success for so long, the service counts as down."
     )
+    poll_s: float = Field(default=30.0, gt=0, description="Pause between two looks at running exports.")
     memory_mb: int = Field(default=192, ge=16, description="Answers held at a time, MB, over all workers.")
 
 

@@ -1,7 +1,9 @@
 """Reads ``dataset.yaml`` and says clearly what is wrong with it."""
 
 import difflib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -58,31 +60,62 @@ def resolve(base: Path, path: str) -> Path:
 
 
 def _line(detail: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in detail["loc"])
+    names, model = _walk(detail["loc"])
+    where = ".".join(names)
     if detail["type"] == "extra_forbidden":
-        return f"unknown key `{where}`{_nearest(detail)}"
+        return f"unknown key `{where}`{_nearest(names[-1], model)}"
     if detail["type"] == "missing":
         return f"key `{where}` is missing"
+    if detail["type"] == "union_tag_not_found":
+        return f"key `{where}.type` is missing"
+    if detail["type"] == "union_tag_invalid":
+        context = detail["ctx"]
+        return f"`{where}.type`: must be one of {context['expected_tags']} (got {context['tag']!r})"
     given = repr(detail["input"])
     given = given if len(given) <= 60 else given[:57] + "..."
     return f"`{where}`: {detail['msg'].removeprefix('Value error, ')} (got {given})"
 
 
-def _nearest(detail: ErrorDetails) -> str:
-    """The valid key nearest to an unknown one, found by walking the models along its location."""
+def _walk(location: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
+    """The keys of a location as the user wrote them, and the model that holds the last one.
+
+    Where a part of the config has several kinds, pydantic puts the kind into the location.
+    """
+    names: list[str] = []
+    holder: type[BaseModel] = DatasetConfig
     model: type[BaseModel] = DatasetConfig
-    for part in detail["loc"][:-1]:
+    kinds: Mapping[str, type[BaseModel]] = {}
+    for part in location:
+        if str(part) in kinds:
+            model, kinds = kinds[str(part)], {}
+            continue
+        names.append(str(part))
+        holder = model
         field = model.model_fields.get(str(part))
         inner = [] if field is None else _models(field.annotation)
-        if len(inner) != 1:
-            return ""
-        model = inner[0]
-    key, valid = str(detail["loc"][-1]), sorted(model.model_fields)
+        kinds = {} if len(inner) == 1 and field and field.annotation in inner else _kinds(inner)
+        model = inner[0] if inner else model
+    return names, holder
+
+
+def _nearest(key: str, model: type[BaseModel]) -> str:
+    """The valid key nearest to an unknown one."""
+    valid = sorted(model.model_fields)
     close = difflib.get_close_matches(key, valid, n=1)
     return f"; did you mean `{close[0]}`?" if close else f"; valid keys here: {', '.join(valid)}"
+
+
+def _kinds(models: Sequence[type[BaseModel]]) -> Mapping[str, type[BaseModel]]:
+    """Kinds of a part by the name that pydantic gives them: their `type`, or the name of the class."""
+    found: dict[str, type[BaseModel]] = {}
+    for model in models:
+        kind = model.model_fields.get("type")
+        names = [model.__name__] if kind is None else get_args(kind.annotation)
+        found |= dict.fromkeys(names, model)
+    return found
 
 
 def _models(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]
+    return [model for part in get_args(annotation) for model in _models(part)]

@@ -12,6 +12,7 @@ from multiprocessing.connection import wait as wait_for
 from typing import TypeAlias
 
 from pipeline.errors import Permanent, Transient
+from pipeline.imagery.allowance import Allowance, set_allowance
 from pipeline.ledger import Commit, Ledger
 from pipeline.plan import STAGES, Plan, make_plan
 from pipeline.stages.base import Context, Work
@@ -51,7 +52,7 @@ class Outcome:
         return 3 if self.errors or self.failed_items else 0
 
 
-def build(context: Context, progress: Progress | None = None) -> Outcome:
+def build(context: Context, progress: Progress | None = None, allowance: Allowance | None = None) -> Outcome:
     """Run the plan round by round: what is ready now, then what has become ready by it.
 
     Parameters
@@ -60,6 +61,8 @@ def build(context: Context, progress: Progress | None = None) -> Outcome:
         The inventory of the dataset.
     progress
         See `Progress`.
+    allowance
+        Requests to an imagery service that this build may send.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def build(context: Context, progress: Progress | None = None) -> Outcome:
         if not jobs:
             return Outcome(plan, errors)
         totals = {name: sum(len(works) for stage, works in jobs if stage == name) for name, _ in jobs}
-        for job, result in _run_all(context, jobs):
+        for job, result in _run_all(context, jobs, allowance):
             if isinstance(result, str):
                 errors.update({str(work.unit): result for work in job[1]})
                 logger.error("%s: %s", ", ".join(str(work.unit) for work in job[1][:3]), result)
@@ -109,9 +112,12 @@ def _jobs(plan: Plan) -> list[Job]:
     return jobs
 
 
-def _run_all(context: Context, jobs: Sequence[Job]) -> Iterator[tuple[Job, list[Commit] | str]]:
+def _run_all(
+    context: Context, jobs: Sequence[Job], allowance: Allowance | None
+) -> Iterator[tuple[Job, list[Commit] | str]]:
     """Run jobs; yields commits, or the message of an error that concerns only the job's own units."""
     if context.config.runtime.workers == 1:
+        set_allowance(allowance)
         for job in jobs:
             try:
                 yield job, run_job(context, job)
@@ -119,18 +125,18 @@ def _run_all(context: Context, jobs: Sequence[Job]) -> Iterator[tuple[Job, list[
                 yield job, str(error)
         return
     suspects: list[Job] = []
-    for job, result in _run_pool(context, jobs, context.config.runtime.workers):
+    for job, result in _run_pool(context, jobs, context.config.runtime.workers, allowance):
         if result is None:
             suspects.append(job)
         else:
             yield job, result
     for job in suspects:  # one of these killed a worker: each alone, so that it can only harm itself
-        for _, result in _run_pool(context, [job], 1):
+        for _, result in _run_pool(context, [job], 1, allowance):
             yield job, "the worker process died (out of memory, or killed)" if result is None else result
 
 
 def _run_pool(
-    context: Context, jobs: Sequence[Job], workers: int
+    context: Context, jobs: Sequence[Job], workers: int, allowance: Allowance | None
 ) -> Iterator[tuple[Job, list[Commit] | str | None]]:
     """Run jobs on a process pool with a short queue; None for jobs that were lost with a dead worker."""
     methods = multiprocessing.get_context("forkserver")
@@ -138,7 +144,9 @@ def _run_pool(
     waiting = iter(jobs)
     running: dict[Future[list[Commit]], Job] = {}
     broken = False
-    with ProcessPoolExecutor(min(workers, len(jobs)), methods, initializer=_die_with_parent) as pool:
+    with ProcessPoolExecutor(
+        min(workers, len(jobs)), methods, initializer=_start_worker, initargs=(allowance,)
+    ) as pool:
         while True:
             while not broken and len(running) < 2 * workers and (job := next(waiting, None)) is not None:
                 try:
@@ -159,6 +167,11 @@ def _run_pool(
                     yield job, str(error)
     for job in waiting:
         yield job, None
+
+
+def _start_worker(allowance: Allowance | None) -> None:
+    set_allowance(allowance)
+    _die_with_parent()
 
 
 def _die_with_parent() -> None:

@@ -7,7 +7,7 @@ class SkytellerError(Exception):
     Attributes
     ----------
     exit_code
-        Exit code of the command line: 1 error, 2 bad config or input, 4 budget reached.
+        Exit code of the command line: 1 error, 2 bad config or input, 3 try again later, 4 budget reached.
     """
 
     exit_code = 1
@@ -24,7 +24,9 @@ class Permanent(SkytellerError):
 
 
 class Transient(SkytellerError):
-    """Trying again later may work. A unit with too many of these is not committed."""
+    """Trying again later may work. A unit with one of these is not committed."""
+
+    exit_code = 3
 
 
 class Exhausted(SkytellerError):

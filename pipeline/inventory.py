@@ -17,8 +17,9 @@ from pipeline.configfile import resolve
 from pipeline.errors import Misconfigured
 from pipeline.grid import MAX_LATITUDE, cell_bounds, cells_in
 from pipeline.ids import Json, canonical, digest, file_sha256
-from pipeline.imagery.geotiff import find_scenes
+from pipeline.imagery.source import Imagery, find_imagery
 from pipeline.osm.snapshot import data_bounds, read_snapshot
+from pipeline.sources import GeotiffSource
 from pipeline.stages.base import Context
 from pipeline.store import Store
 from pipeline.types import Bounds, Scene, Snapshot
@@ -28,7 +29,9 @@ _EQUATOR_M = 40_075_016.7  # circumference of the WGS84 ellipsoid at the equator
 _SIDES = ("west", "south", "east", "north")
 
 
-def take_inventory(config: DatasetConfig, base: Path, store: Store | None = None) -> Context:
+def take_inventory(
+    config: DatasetConfig, base: Path, store: Store | None = None, *, relist: bool = False
+) -> Context:
     """Find out what a config refers to.
 
     Parameters
@@ -39,6 +42,8 @@ def take_inventory(config: DatasetConfig, base: Path, store: Store | None = None
         Folder that its relative paths start from.
     store
         The store to use instead of the config's own.
+    relist
+        Ask an imagery service again which scenes there are, even where its answer is kept.
 
     Raises
     ------
@@ -47,8 +52,6 @@ def take_inventory(config: DatasetConfig, base: Path, store: Store | None = None
     """
     opened = store or open_store(config, base)
     osm = resolve(base, config.osm.path)
-    listed = config.imagery.paths
-    paths = [resolve(base, path) for path in ([listed] if isinstance(listed, str) else listed)]
     problems: list[str] = []
 
     def attempt(look: Callable[[], _T]) -> _T | None:
@@ -59,10 +62,13 @@ def take_inventory(config: DatasetConfig, base: Path, store: Store | None = None
             return None
 
     snapshot = attempt(lambda: _snapshot(opened, osm))
-    scenes = attempt(lambda: find_scenes(paths, config.imagery, lambda path: _sha256(opened, path)))
     area = attempt(lambda: _area(config, base, opened, osm)) if snapshot or config.area else None
-    if problems or snapshot is None or scenes is None or area is None:
+    where = shapely.box(-180, -90, 180, 90) if area is None else area  # files are looked at wherever they lie
+    local = isinstance(config.imagery, GeotiffSource)
+    imagery = attempt(lambda: _imagery(config, base, opened, where, relist=relist)) if local or area else None
+    if problems or snapshot is None or imagery is None or area is None:
         raise Misconfigured("\n".join(problems))
+    scenes = imagery.scenes
     scratch = config.runtime.scratch
     if scratch is not None and not Path(scratch).is_dir():
         msg = f"runtime.scratch: no such folder: {scratch}"
@@ -70,7 +76,7 @@ def take_inventory(config: DatasetConfig, base: Path, store: Store | None = None
     if not any(shapely.intersects(area, shapely.box(*scene.footprint)) for scene in scenes):
         msg = (
             f"area and imagery do not meet: the area lies in {_degrees(shapely.bounds(area))}, the first scene "
-            f"({scenes[0].path}) in {_degrees(scenes[0].footprint)} (west, south, east, north)"
+            f"({scenes[0].id}) in {_degrees(scenes[0].footprint)} (west, south, east, north)"
         )
         raise Misconfigured(msg)
     bounds: Bounds = tuple(shapely.bounds(area).tolist())
@@ -83,12 +89,38 @@ def take_inventory(config: DatasetConfig, base: Path, store: Store | None = None
         )
         if shapely.intersects(area, shapely.box(*cell_bounds(cell)))
     )
-    return Context(config, base, opened, snapshot, scenes, shapely.to_wkb(area), bounds, cells)
+    return Context(
+        config,
+        base,
+        opened,
+        snapshot,
+        imagery.product,
+        scenes,
+        shapely.to_wkb(area),
+        bounds,
+        cells,
+        imagery.rejected,
+    )
 
 
 def open_store(config: DatasetConfig, base: Path) -> Store:
     """Open the config's store; a relative path starts from the config's folder."""
     return Store(config.store if "://" in config.store else str(resolve(base, config.store)))
+
+
+def area_of(config: DatasetConfig, base: Path, store: Store) -> BaseGeometry:
+    """The area that a config asks for: polygons in EPSG:4326.
+
+    Raises
+    ------
+    Misconfigured
+        It cannot be read, or is empty.
+    """
+    return _area(config, base, store, resolve(base, config.osm.path))
+
+
+def _imagery(config: DatasetConfig, base: Path, store: Store, area: BaseGeometry, *, relist: bool) -> Imagery:
+    return find_imagery(config, base, store, area, lambda path: _sha256(store, path), relist=relist)
 
 
 def _area(config: DatasetConfig, base: Path, store: Store, osm: Path) -> BaseGeometry:

@@ -7,7 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.ledger import Commit, Ledger, Unit, fingerprint
-from pipeline.stages import captions, elements, facts, patches, pixels, release, samples, select, shards
+from pipeline.stages import (
+    captions,
+    elements,
+    exports,
+    facts,
+    patches,
+    pixels,
+    release,
+    samples,
+    select,
+    shards,
+)
 from pipeline.stages.base import Commits, Context, Stage, Work
 from pipeline.types import Counts
 
@@ -16,6 +27,7 @@ STAGES: tuple[Stage, ...] = (
     patches.STAGE,
     facts.STAGE,
     select.STAGE,
+    exports.STAGE,
     pixels.STAGE,
     captions.STAGE,
     samples.STAGE,
@@ -108,6 +120,6 @@ def make_plan(context: Context, ledger: Ledger) -> Plan:
             else:
                 done.append(commit)
                 commits.add(commit)
-        known = bool(cells) or not earlier_open or stage.name == select.STAGE.name
+        known = bool(cells) or not earlier_open or stage.name in (select.STAGE.name, exports.STAGE.name)
         plans.append(StagePlan(stage, tuple(done), tuple(ready), tuple(waiting), known))
     return Plan(tuple(plans))

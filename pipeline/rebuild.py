@@ -1,8 +1,9 @@
 """Proves a released sample: makes it again from the inputs and compares every byte."""
 
+import json
 import tempfile
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.config import Area, DatasetConfig, Runtime, Sampling
@@ -11,7 +12,9 @@ from pipeline.engine import build
 from pipeline.errors import Misconfigured
 from pipeline.inventory import take_inventory
 from pipeline.release.read import read_sample
+from pipeline.stages.base import Context
 from pipeline.store import Store
+from pipeline.types import Asset
 
 _MARGIN_DEG = 1e-7
 """Half side of the box around a patch's centre: about a centimetre."""
@@ -56,7 +59,7 @@ def rebuild(release: Path, key: str, inputs: Path) -> Proof:
     sample = read_sample(release, key)
     config = load_config(release / "config.yaml")
     store = Store(f"memory://rebuild-{uuid.uuid4().hex}")
-    context = take_inventory(_around(config, sample.lon, sample.lat), inputs, store)
+    context = _as_released(release, take_inventory(_around(config, sample.lon, sample.lat), inputs, store))
     if context.snapshot.id != sample.snapshot:
         msg = (
             f"{context.snapshot.path}: not the OSM file of this release: it is {context.snapshot.id}, "
@@ -75,6 +78,30 @@ def rebuild(release: Path, key: str, inputs: Path) -> Proof:
         again = read_sample(Path(folder), key)
     same = {name: again.members.get(name) == data for name, data in sample.members.items()}
     return Proof(tuple(n for n, ok in same.items() if ok), tuple(n for n, ok in same.items() if not ok))
+
+
+def _as_released(release: Path, context: Context) -> Context:
+    """The inventory with the scenes of the release alone: a service may have more by now.
+
+    Raises
+    ------
+    Misconfigured
+        An asset has changed since.
+    """
+    released = {
+        scene["id"]: scene
+        for scene in json.loads((release / "sources.json").read_text(encoding="utf-8"))["imagery"]["scenes"]
+    }
+    scenes = tuple(scene for scene in context.scenes if scene.id in released)
+    for scene in scenes:
+        pixels, then = scene.pixels, released[scene.id]
+        if isinstance(pixels, Asset) and pixels.updated != then["updated"]:
+            msg = (
+                f"{pixels.id}: changed at {pixels.updated}; the release was made from the state of "
+                f"{then['updated']}, which Earth Engine no longer has"
+            )
+            raise Misconfigured(msg)
+    return replace(context, scenes=scenes)
 
 
 def _around(config: DatasetConfig, lon: float, lat: float) -> DatasetConfig:

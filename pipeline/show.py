@@ -9,10 +9,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column, Table
 
 from pipeline.engine import Progress as Tell
+from pipeline.estimate import Estimate
 from pipeline.plan import Plan
 from pipeline.types import Counts
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -57,6 +58,35 @@ def counts_table(plan: Plan) -> Table:
                 _reasons(counts.failed),
             )
     return table
+
+
+def estimate_lines(found: Estimate) -> Iterator[str]:
+    """What is still to be asked of an imagery service, in words."""
+    cost = found.forecast
+    if found.exports:
+        yield f"exports    {found.exports} whole assets"
+    if cost.requests:
+        yield (
+            f"requests   {cost.requests:,} for {cost.patches:,} patches, {cost.bytes / 1e6:,.0f} MB "
+            f"({cost.counted_bytes / 1e6:,.0f} MB as Earth Engine counts)"
+        )
+        yield f"time       {_duration(cost.seconds)} at the quota of this config"
+        basis = (
+            f"measured in {found.measured} finished units"
+            if found.measured
+            else "assumed, nothing is measured yet"
+        )
+        yield f"EECU       {cost.eecu_h_low:.2g} to {cost.eecu_h_high:.2g} hours; request times are {basis}"
+    if found.bounded:
+        yield f"at most    {found.bounded} cells without chosen patches count with all their windows"
+    if found.unknown:
+        yield f"not known  {found.unknown} cells whose patches are not chosen yet: `skyteller estimate` bounds them"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def total(plan: Plan, stage: str) -> Counts:

@@ -5,9 +5,17 @@ fingerprint and are not written into a release.
 """
 
 import datetime as dt
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 
 class Model(BaseModel):
@@ -89,11 +97,20 @@ class Collection(Model):
     _range = field_validator("value_range")(_ascending)
 
 
+def _kind(value: Any) -> str:
+    return "name" if isinstance(value, str) else "Collection"
+
+
+_NameOrRecord = Annotated[
+    Annotated[str, Tag("name")] | Annotated[Collection, Tag("Collection")], Discriminator(_kind)
+]
+
+
 class EarthEngineSource(Model):
     """Imagery from Google Earth Engine."""
 
     type: Literal["earthengine"]
-    collection: str | Collection = Field(
+    collection: _NameOrRecord = Field(
         description="Short name, id or retired id of a known collection, or a record of your own."
     )
     start: dt.date = Field(description="First day.")
@@ -117,7 +134,8 @@ class EarthEngineSource(Model):
         description="Windows that no single scene contains: none, or filled from several scenes.",
     )
     method: Literal["pixels", "export"] = Field(
-        default="pixels", description="Ask for blocks of pixels, or export whole assets to Cloud Storage first."
+        default="pixels",
+        description="Ask for blocks of pixels, or export whole assets to Cloud Storage first.",
     )
     bucket: str | None = Field(
         default=None,

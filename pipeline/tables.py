@@ -48,7 +48,8 @@ PATCHES = geoparquet(
         pa.field("lon", pa.float64()),
         pa.field("lat", pa.float64()),
         pa.field("rank", pa.float64()),  # hash rank in [0, 1): sampling by fraction and limit
-        pa.field("others", pa.list_(pa.string())),  # scenes that fill in, best first; empty but for mosaics
+        # scenes that fill in, best first; empty but for mosaics (list items are named as Parquet names them)
+        pa.field("others", pa.list_(pa.field("element", pa.string()))),
     ],
     ["Polygon"],
 )

@@ -144,7 +144,7 @@ class RasterFile:
     mask_band: int | None
 
     @property
-    def identity(self) -> list[str | int | None | list[int]]:
+    def identity(self) -> list[str | int | list[int] | None]:
         """What decides the pixels: not the path."""
         return [self.sha256, list(self.bands), self.mask_band]
 

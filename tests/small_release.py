@@ -14,11 +14,12 @@ from pipeline.config import DatasetConfig
 from pipeline.facts.io import fact_json
 from pipeline.grid import cell_name, cell_of, patch_id, window_centers, window_outlines
 from pipeline.ledger import Commit, Unit, fingerprint
+from pipeline.sources import GeotiffSource
 from pipeline.stages import release, samples, shards
 from pipeline.stages.base import Commits, Context, Stage, Work, put_table
 from pipeline.store import Store
 from pipeline.tables import CAPTIONS, FACTS, IMAGES, PATCHES, PIXEL_INDEX
-from pipeline.types import Counts, Fact, GeometryKind, Scene, Snapshot
+from pipeline.types import Counts, Fact, GeometryKind, Product, RasterFile, Scene, Snapshot
 
 SIZE = 64
 STEP = 6 * SIZE
@@ -26,14 +27,11 @@ COLUMNS, ROWS = 6, 5
 COLLECTION = "USDA/NAIP/DOQQ"
 SCENE = Scene(
     id="m_3907601_ne_18_060_20210615",
-    path="/nowhere/m_3907601_ne_18_060_20210615.tif",
-    sha256="ab" * 32,
+    pixels=RasterFile("/nowhere/m_3907601_ne_18_060_20210615.tif", "ab" * 32, (1, 2, 3), None),
     crs="EPSG:26918",
     transform=(0.6, 0.0, 340_000.0, 0.0, -0.6, 4_372_000.0),
     width=COLUMNS * STEP,
     height=ROWS * STEP,
-    bands=(1, 2, 3),
-    mask_band=None,
     date=date(2021, 6, 15),
     gsd_m=0.6,
     footprint=(-76.87, 39.47, -76.83, 39.49),
@@ -75,9 +73,20 @@ def make_context(store: Store, config: DatasetConfig) -> Context:
     """The inventory that would belong to the hand-made tables."""
     cells = tuple(sorted({cell for cell, *_ in _windows(config)}))
     area = shapely.box(*SCENE.footprint)
+    imagery = config.imagery
+    assert isinstance(imagery, GeotiffSource)
+    product = Product(imagery.collection, imagery.license, imagery.attribution)
     snapshot = Snapshot("/nowhere/town.osm.pbf", "cd" * 32, "2021-07-01T00:00:00Z")
     return Context(
-        config, Path("/nowhere"), store, snapshot, (SCENE,), shapely.to_wkb(area), SCENE.footprint, cells
+        config,
+        Path("/nowhere"),
+        store,
+        snapshot,
+        product,
+        (SCENE,),
+        shapely.to_wkb(area),
+        SCENE.footprint,
+        cells,
     )
 
 

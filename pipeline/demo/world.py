@@ -11,6 +11,7 @@ from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.demo import country, grounds, town, works
+from pipeline.demo.configs import write_configs
 from pipeline.demo.feature import Feature
 from pipeline.demo.files import writing
 from pipeline.demo.network import network_features
@@ -23,23 +24,6 @@ from pipeline.types import Bounds
 
 CELL_ZOOM = 13
 """Zoom of the demo's cells: the town lies around a corner of them (76.86035 W, 39.70719 N) and touches four."""
-
-_CONFIG = """\
-# A synthetic town: try everything here, then put your own files in its place.
-name: demo
-store: ./store
-cell_zoom: {zoom}
-osm: {{type: pbf, path: town.osm.pbf}}
-imagery:
-  type: geotiff
-  paths: imagery
-  collection: USDA/NAIP/DOQQ
-  bands: [R, G, B]
-  license: "CC0-1.0 (synthetic picture, not a photograph)"
-  attribution: "Skyteller demo world: drawn by a program, no real place"
-captions: {{type: template}}
-splits: {{block_km: 1}}
-"""
 
 _FILLERS: Mapping[str, Callable[[Polygon, np.random.Generator], Iterator[Feature]]] = {
     "allotments": grounds.allotments,
@@ -89,13 +73,14 @@ def make_world(folder: Path, *, seed: int = 0) -> Path:
     Parameters
     ----------
     folder
-        Where to write ``town.osm.pbf``, ``imagery/*.tif`` and ``dataset.yaml``; created if missing.
+        Where to write ``town.osm.pbf``, ``imagery/*.tif``, the emulator's ``catalog.jsonl`` and the configs;
+        created if missing.
     seed
         Seed of everything random.
 
     Returns
     -------
-    The path of the config.
+    The path of ``dataset.yaml``, which reads the imagery from the emulator.
 
     Raises
     ------
@@ -126,10 +111,7 @@ def make_world(folder: Path, *, seed: int = 0) -> Path:
         image = folder / "imagery" / f"{scene.name}.tif"
         with writing(image):
             write_scene(image, scene, picture, brush)
-    config = folder / "dataset.yaml"
-    with writing(config):
-        config.write_text(_CONFIG.format(zoom=CELL_ZOOM), encoding="utf-8")
-    return config
+    return write_configs(folder, [scene.name for scene in scenes], zoom=CELL_ZOOM)
 
 
 def build_world(seed: int = 0) -> World:

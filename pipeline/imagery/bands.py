@@ -7,7 +7,7 @@ from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from pipeline.config import GeotiffSource
+from pipeline.sources import GeotiffSource
 
 _COLOURS = (
     frozenset({"r", "red"}),

@@ -1,7 +1,6 @@
 """Local GeoTIFF and COG files as scenes. Looks at headers and a few probes only; pixels are read elsewhere."""
 
 import datetime as dt
-import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,11 +12,12 @@ from pyproj.exceptions import ProjError
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
 
-from pipeline.config import GeotiffSource
 from pipeline.errors import Misconfigured
-from pipeline.grid import pixel_to_crs, to_lonlat
+from pipeline.grid import to_lonlat
 from pipeline.imagery.bands import band_problems, find_band, mask_bands
-from pipeline.types import Affine6, Bounds, Scene
+from pipeline.imagery.ground import MAX_SKEW_PX, footprint, goodness, gsd_m, skew_px
+from pipeline.sources import GeotiffSource
+from pipeline.types import Affine6, RasterFile, Scene
 
 _SUFFIXES = (".tif", ".tiff")
 
@@ -25,7 +25,7 @@ _SUFFIXES = (".tif", ".tiff")
 def find_scenes(
     paths: Sequence[Path], source: GeotiffSource, hash_file: Callable[[Path], str]
 ) -> tuple[Scene, ...]:
-    """Look at the files and make them scenes, best first: newest, finest, then by id.
+    """Look at the files and make them scenes, best first (see `pipeline.imagery.ground.goodness`).
 
     Parameters
     ----------
@@ -43,6 +43,7 @@ def find_scenes(
     """
     problems: list[str] = []
     scenes: dict[str, Scene] = {}
+    places: dict[str, Path] = {}
     for path in _files(paths, problems):
         try:
             scene = _scene(path, source, hash_file)
@@ -51,19 +52,14 @@ def find_scenes(
             continue
         if scene.id in scenes:
             problems.append(
-                f"imagery: {path}: has the same name as {scenes[scene.id].path}, and the name is the scene's id; "
+                f"imagery: {path}: has the same name as {places[scene.id]}, and the name is the scene's id; "
                 "rename one of them"
             )
             continue
-        scenes[scene.id] = scene
+        scenes[scene.id], places[scene.id] = scene, path
     if problems:
         raise Misconfigured("\n".join(problems))
-    return tuple(sorted(scenes.values(), key=_goodness))
-
-
-def _goodness(scene: Scene) -> tuple[int, float, str]:
-    """Sorts newest first (undated last), then finest, then by id."""
-    return (-(scene.date or dt.date.min).toordinal(), scene.gsd_m, scene.id)
+    return tuple(sorted(scenes.values(), key=goodness))
 
 
 def _files(paths: Sequence[Path], problems: list[str]) -> list[Path]:
@@ -118,7 +114,7 @@ def _grid_problems(dataset: DatasetReader) -> Iterator[str]:
             "has no georeference (no transform from pixels to the map); "
             "georeference it, for example with gdalwarp if it has ground control points"
         )
-    elif _skew_px(dataset) > 1e-3:
+    elif skew_px(_affine(dataset), dataset.width, dataset.height) > MAX_SKEW_PX:
         yield "its grid is rotated or sheared; make it north-up with gdalwarp"
     elif t.a < 0 or t.e > 0:
         yield "its grid is not north-up (rows must run south, columns east); make it north-up with gdalwarp"
@@ -134,10 +130,9 @@ def _grid_problems(dataset: DatasetReader) -> Iterator[str]:
             )
 
 
-def _skew_px(dataset: DatasetReader) -> float:
-    """How far the grid's rows and columns run off the axes over the whole image, pixels."""
+def _affine(dataset: DatasetReader) -> Affine6:
     t = dataset.transform
-    return max(abs(t.b * dataset.height / t.a), abs(t.d * dataset.width / t.e)) if t.a and t.e else math.inf
+    return (t.a, t.b, t.c, t.d, t.e, t.f)
 
 
 def _describe(
@@ -147,24 +142,25 @@ def _describe(
     masks: frozenset[int],
     hash_file: Callable[[Path], str],
 ) -> Scene:
-    """The scene of a file that has passed all checks."""
-    t = dataset.transform
-    transform: Affine6 = (t.a, 0.0, t.c, 0.0, t.e, t.f)
-    crs = _crs(dataset)
-    footprint = _footprint(dataset, crs)
+    """The scene of a file that has passed all checks of its grid and bands."""
+    a, _, c, _, e, f = _affine(dataset)
+    transform: Affine6 = (a, 0.0, c, 0.0, e, f)
+    crs, width, height = _crs(dataset), dataset.width, dataset.height
+    ground = footprint(transform, crs, width, height)
+    if ground is None:
+        msg = "its coordinates do not fit its CRS; assign the right CRS with: rio edit-info --crs EPSG:<code> FILE"
+        raise Misconfigured(msg)
+    bands = tuple(band for name in source.bands if (band := find_band(dataset, name)) is not None)
     return Scene(
         id=path.stem,
-        path=str(path),
-        sha256=hash_file(path),
+        pixels=RasterFile(str(path), hash_file(path), bands, min(masks, default=None)),
         crs=crs,
         transform=transform,
-        width=dataset.width,
-        height=dataset.height,
-        bands=tuple(band for name in source.bands if (band := find_band(dataset, name)) is not None),
-        mask_band=min(masks, default=None),
+        width=width,
+        height=height,
         date=source.date or _date(dataset, path),
-        gsd_m=_gsd_m(transform, crs, dataset.width, dataset.height),
-        footprint=footprint,
+        gsd_m=gsd_m(transform, crs, width, height),
+        footprint=ground,
     )
 
 
@@ -173,24 +169,6 @@ def _crs(dataset: DatasetReader) -> str:
     crs = pyproj.CRS.from_wkt(dataset.crs.to_wkt())
     authority = crs.to_authority(min_confidence=100)
     return ":".join(authority) if authority else crs.to_wkt()
-
-
-def _footprint(dataset: DatasetReader, crs: str) -> Bounds:
-    """Bounds in EPSG:4326, edges densified. A scene across the antimeridian gets all longitudes."""
-    west, south, east, north = to_lonlat(crs).transform_bounds(*dataset.bounds)  # densified: 21 points a side
-    if not (-181 < west < 181 and -181 < east < 181 and -91 < south <= north < 91):
-        msg = "its coordinates do not fit its CRS; assign the right CRS with: rio edit-info --crs EPSG:<code> FILE"
-        raise Misconfigured(msg)
-    return (west, south, east, north) if west <= east else (-180.0, south, 180.0, north)
-
-
-def _gsd_m(transform: Affine6, crs: str, width: int, height: int) -> float:
-    """Geometric mean of a pixel's width and height at the image's centre, metres on the WGS 84 ellipsoid."""
-    col, row = width / 2, height / 2
-    x, y = pixel_to_crs(transform, [col - 0.5, col + 0.5, col, col], [row, row, row - 0.5, row + 0.5])
-    lon, lat = to_lonlat(crs).transform(x, y)
-    _, _, steps = pyproj.Geod(ellps="WGS84").inv(lon[::2], lat[::2], lon[1::2], lat[1::2])
-    return math.sqrt(steps[0] * steps[1])
 
 
 def _date(dataset: DatasetReader, path: Path) -> dt.date | None:

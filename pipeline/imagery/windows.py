@@ -16,7 +16,8 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window as RasterWindow
 
 from pipeline.errors import Misconfigured, Permanent
-from pipeline.types import Scene
+from pipeline.imagery.stretch import to_uint8
+from pipeline.types import RasterFile, Scene, Stretch
 
 _CACHE_BYTES = 128 * 2**20
 """GDAL's block cache: two rows of 512-pixel tiles, RGBN, of a scene 32,000 pixels wide. Windows that share
@@ -44,13 +45,12 @@ class WindowReader:
 
     Parameters
     ----------
-    value_range
-        Values of uint16 scenes that become 0 and 255. Between them linear, rounded to nearest, halves up;
-        beyond them clipped. uint8 scenes are read as they are.
+    stretch
+        How values of uint16 scenes become 8 bits. uint8 scenes are read as they are.
     """
 
-    def __init__(self, value_range: tuple[float, float] | None = None) -> None:
-        self._lookup = None if value_range is None else _lookup(*value_range)
+    def __init__(self, stretch: Stretch | None = None) -> None:
+        self._stretch = stretch
         self._env = rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES)
         self._complaints = _Complaints()
         self._open: _Source | None = None
@@ -104,8 +104,8 @@ class WindowReader:
         return window
 
     def _read(self, source: "_Source", window: RasterWindow) -> Window:
-        raw = source.dataset.read(source.scene.bands, window=window)
-        pixels = raw if raw.dtype == np.uint8 else self._as_uint8(raw)
+        raw = source.dataset.read(source.file.bands, window=window)
+        pixels = raw if raw.dtype == np.uint8 else to_uint8(raw, self._stretch)
         masks = list(_masks(source, window, raw))
         return Window(
             pixels.transpose(1, 2, 0),
@@ -119,27 +119,22 @@ class WindowReader:
             self._ones.flags.writeable = False
         return self._ones
 
-    def _as_uint8(self, raw: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint8]:
-        if self._lookup is None:
-            msg = f"{raw.dtype} pixels need a value range"
-            raise ValueError(msg)
-        return self._lookup[raw]
-
     def _source(self, scene: Scene) -> "_Source":
         """The scene's file, opened unless it is the one read last."""
-        if self._open is not None and self._open.scene == scene:
+        file = _file(scene)
+        if self._open is not None and self._open.file == file:
             return self._open
         self._close()
         try:
-            dataset = rasterio.open(scene.path, driver="GTiff")
+            dataset = rasterio.open(file.path, driver="GTiff")
         except RasterioIOError as error:
-            what = "no longer opens" if Path(scene.path).exists() else "is gone"
-            msg = f"imagery: {scene.path}: {what} since the plan was made; put it back, or run again to plan without it"
+            what = "no longer opens" if Path(file.path).exists() else "is gone"
+            msg = f"imagery: {file.path}: {what} since the plan was made; put it back, or run again to plan without it"
             raise Misconfigured(msg) from error
-        first = scene.bands[0] - 1  # a GeoTIFF has one mask and one no-data value for all bands
+        first = file.bands[0] - 1  # a GeoTIFF has one mask and one no-data value for all bands
         flags = dataset.mask_flag_enums[first]
         masked = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
-        self._open = _Source(scene, dataset, masked, dataset.nodatavals[first])
+        self._open = _Source(file, dataset, masked, dataset.nodatavals[first])
         return self._open
 
     def _close(self) -> None:
@@ -151,16 +146,16 @@ class WindowReader:
         """The error of a window that cannot be trusted. Drops the tiles that GDAL holds of the scene."""
         self._close()
         return Permanent(
-            f"imagery: {scene.path}: pixels {col}..{col + size - 1}, {row}..{row + size - 1} cannot be read "
+            f"imagery: {_file(scene).path}: pixels {col}..{col + size - 1}, {row}..{row + size - 1} cannot be read "
             f"({' '.join(reason.split())}); the file is damaged, fetch it again"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """An open scene: whether it has a mask beside its bands, and the value that means no data."""
+    """An open file: whether it has a mask beside its bands, and the value that means no data."""
 
-    scene: Scene
+    file: RasterFile
     dataset: DatasetReader
     masked: bool
     nodata: float | None
@@ -185,16 +180,17 @@ def _masks(
     source: _Source, window: RasterWindow, raw: npt.NDArray[np.uint8 | np.uint16]
 ) -> Iterator[npt.NDArray[np.bool_]]:
     """Which pixels hold data: by the alpha band if that is a mask, the file's mask, and its no-data value."""
-    if source.scene.mask_band is not None:
-        yield source.dataset.read(source.scene.mask_band, window=window) != 0
+    if source.file.mask_band is not None:
+        yield source.dataset.read(source.file.mask_band, window=window) != 0
     if source.masked:
-        yield source.dataset.read_masks(source.scene.bands[0], window=window) != 0
+        yield source.dataset.read_masks(source.file.bands[0], window=window) != 0
     if source.nodata is not None:
         yield (raw != source.nodata).any(axis=0)
 
 
-def _lookup(low: float, high: float) -> npt.NDArray[np.uint8]:
-    """The 8-bit value of every 16-bit value."""
-    scaled = np.floor((np.arange(2**16) - low) * 255.0 / (high - low) + 0.5)
-    values: npt.NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
-    return values
+def _file(scene: Scene) -> RasterFile:
+    """The file of a scene; that it has one is the caller's business."""
+    if not isinstance(scene.pixels, RasterFile):
+        msg = f"{scene.id}: its pixels are not in a local file"
+        raise TypeError(msg)
+    return scene.pixels

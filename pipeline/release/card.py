@@ -13,7 +13,7 @@ import pipeline
 from pipeline.config import DatasetConfig
 from pipeline.release.sample import OSM_ATTRIBUTION, OSM_LICENSE, Sample
 from pipeline.release.statistics import Figures
-from pipeline.types import Counts, Snapshot
+from pipeline.types import Counts, Product, Snapshot
 
 _SIZES = (
     (1_000, "n<1K"),
@@ -52,6 +52,8 @@ class Card:
     ----------
     config
         The dataset's config.
+    product
+        What all images have in common.
     figures
         Figures of the release.
     counts
@@ -63,6 +65,7 @@ class Card:
     """
 
     config: DatasetConfig
+    product: Product
     figures: Figures
     counts: Mapping[str, Counts]
     snapshot: Snapshot
@@ -94,7 +97,7 @@ def write_card(card: Card) -> str:
         stages=[(label, card.counts[name]) for name, label in _STAGES.items() if name in card.counts],
         top=figures.most_frequent(_TOP),
         gsd=_range(*(f"{g:.3g}" for g in (min(figures.gsd_m), max(figures.gsd_m)))),
-        span=_range(*(day.isoformat() for day in figures.span)) if figures.span else None,
+        span=_range(*figures.span) if figures.span else None,
         example=_excerpt(card.example),
         title=card.config.name.replace("-", " ").capitalize(),
         size_category=next((name for end, name in _SIZES if figures.samples < end), "n>1B"),

@@ -14,7 +14,7 @@ METADATA = geoparquet(
         pa.field("image_bytes", pa.int64()),
         pa.field("lon", pa.float64()),
         pa.field("lat", pa.float64()),
-        pa.field("date", pa.date32()),
+        pa.field("date", pa.string()),  # a day, or the year alone
         pa.field("gsd_m", pa.float64()),
         pa.field("collection", pa.string()),
         pa.field("image_name", pa.string()),

@@ -5,7 +5,6 @@ A sample depends on nothing but its patch: not on the area, on paths or on other
 alone.
 """
 
-import datetime as dt
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,7 +60,13 @@ class Metadata(_Record):
     patch_id: str
     image_name: str
     collection: str
-    date: dt.date | None = Field(description="Capture date.")
+    more_images: tuple[str, ...] = Field(
+        description="Images that fill what the first one does not cover, best first; empty for a patch of one image."
+    )
+    date: str | None = Field(
+        pattern=r"^\d{4}(-\d{2}-\d{2})?$",
+        description="Capture date (of the first image), or the year where the imagery tells no more.",
+    )
     lon: float = Field(description="Centre, degrees, EPSG:4326.")
     lat: float
     bbox: Bounds = Field(description="West, south, east, north in degrees, EPSG:4326.")
@@ -168,7 +173,9 @@ class Content:
     quality: Quality
 
 
-def make_sample(patch: Patch, scene: Scene, split: str, content: Content, source: Provenance) -> Sample:
+def make_sample(
+    patch: Patch, scene: Scene, date: str | None, split: str, content: Content, source: Provenance
+) -> Sample:
     """Put together what is known about a patch.
 
     Parameters
@@ -177,6 +184,8 @@ def make_sample(patch: Patch, scene: Scene, split: str, content: Content, source
         The patch, placed by `place`.
     scene
         Its image.
+    date
+        Capture date of the scene as it is stated: a day or a year.
     split
         Its split.
     content
@@ -191,7 +200,8 @@ def make_sample(patch: Patch, scene: Scene, split: str, content: Content, source
             patch_id=patch.id,
             image_name=scene.id,
             collection=source.collection,
-            date=scene.date,
+            more_images=patch.others,
+            date=date,
             lon=patch.lon,
             lat=patch.lat,
             bbox=patch.bbox,

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 
 import pyarrow as pa
 
@@ -39,7 +38,7 @@ class Figures:
     images
         Samples by image.
     dates, gsd_m
-        Samples by capture date (None where unknown) and by ground sample distance.
+        Samples by capture date as stated (None where unknown) and by ground sample distance.
     bounds
         Box around all samples, EPSG:4326.
     """
@@ -49,7 +48,7 @@ class Figures:
     tags: Counter[str] = field(default_factory=Counter)
     words: Counter[int] = field(default_factory=Counter)
     images: Counter[str] = field(default_factory=Counter)
-    dates: Counter[date | None] = field(default_factory=Counter)
+    dates: Counter[str | None] = field(default_factory=Counter)
     gsd_m: Counter[float] = field(default_factory=Counter)
     bounds: Bounds = (180.0, 90.0, -180.0, -90.0)
 
@@ -78,7 +77,7 @@ class Figures:
         return 0
 
     @property
-    def span(self) -> tuple[date, date] | None:
+    def span(self) -> tuple[str, str] | None:
         """First and last capture date, or None where no image has one."""
         known = [day for day in self.dates if day is not None]
         return (min(known), max(known)) if known else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from pipeline.grid import Floats, cell_bounds, neighbourhood
 from pipeline.ids import Json, file_sha256
 from pipeline.ledger import Commit, Output, Unit
 from pipeline.store import Store
-from pipeline.types import Bounds, Counts, Scene, Snapshot
+from pipeline.types import Bounds, Counts, Product, Scene, Snapshot
 
 
 @dataclass(frozen=True)
@@ -36,24 +37,30 @@ class Context:
         The object store.
     snapshot
         Identity of the OSM file.
+    product
+        What all scenes have in common.
     scenes
-        All scenes, best first: newest, finest, then id.
+        All scenes, best first: least cloudy, newest, finest, then id.
     area
         Polygons of the area as WKB (EPSG:4326).
     area_bounds
         Bounds of the area, EPSG:4326.
     cells
         Names of the cells that the area touches, sorted.
+    rejected
+        Images of the collection that cannot be used: id and reason.
     """
 
     config: DatasetConfig
     base: Path
     store: Store
     snapshot: Snapshot
+    product: Product
     scenes: tuple[Scene, ...]
     area: bytes
     area_bounds: Bounds
     cells: tuple[str, ...]
+    rejected: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def scenes_by_id(self) -> Mapping[str, Scene]:
@@ -150,6 +157,20 @@ class Commits:
         return totals
 
 
+def capture_date(context: Context, scene: Scene) -> str | None:
+    """The capture date as a release states it: a day, or the year where the collection tells no more."""
+    if scene.date is None:
+        return None
+    return str(scene.date.year) if context.product.year_only else scene.date.isoformat()
+
+
+def scenes_used(commits: Commits, cell: str) -> list[str]:
+    """Ids of the scenes that a cell's patches lie in; none while the patches are not chosen."""
+    commit = commits.get(Unit("patches", cell))
+    names: Any = [] if commit is None else commit.info["scenes"]
+    return list(names)
+
+
 def scenes_near(context: Context, cell: str) -> tuple[Scene, ...]:
     """The scenes whose footprint touches the neighbourhood of a cell, best first."""
     boxes = np.array([cell_bounds(name) for name in neighbourhood(cell)])[:, None]
@@ -195,6 +216,13 @@ def put_file(context: Context, work: Work, name: str, path: Path, rows: int) -> 
     key = table_key(work, name, path.suffix.removeprefix("."))
     context.store.put(key, path)
     return Output(key, file_sha256(path), path.stat().st_size, rows)
+
+
+def put_bytes(context: Context, work: Work, name: str, data: bytes, suffix: str) -> Output:
+    """Write a small object under the unit's fingerprint and describe it."""
+    key = table_key(work, name, suffix)
+    context.store.put(key, data)
+    return Output(key, hashlib.sha256(data).hexdigest(), len(data), 1)
 
 
 def table_key(work: Work, name: str, suffix: str = "parquet") -> str:

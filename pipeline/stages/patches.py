@@ -8,11 +8,13 @@ import shapely
 
 from pipeline.grid import cell_bounds, window_outlines
 from pipeline.ids import Json
+from pipeline.imagery.ground import goodness
 from pipeline.imagery.sampling import Windows, choose_windows
 from pipeline.ledger import Unit
+from pipeline.sources import EarthEngineSource
 from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, scenes_near
 from pipeline.tables import BOX, PATCHES
-from pipeline.types import Counts
+from pipeline.types import Counts, Scene
 
 
 def _basis(context: Context, _commits: Commits, cell: str) -> Json:
@@ -26,13 +28,29 @@ def _basis(context: Context, _commits: Commits, cell: str) -> Json:
             "fraction": sampling.fraction,
             "seed": sampling.seed,
         },
-        "collection": context.config.imagery.collection,
+        "collection": context.product.id,
+        "mosaic": _mosaic(context),
         "area": shapely.to_wkb(shapely.normalize(area), hex=True),
         "scenes": [
-            [scene.id, scene.crs, list(scene.transform), scene.width, scene.height]
-            for scene in scenes_near(context, cell)
+            [scene.id, scene.crs, list(scene.transform), scene.width, scene.height, tied]
+            for scene, tied in _with_ties(scenes_near(context, cell))
         ],
     }
+
+
+def _mosaic(context: Context) -> bool:
+    """Whether windows that no scene contains are filled from several."""
+    imagery = context.config.imagery
+    return isinstance(imagery, EarthEngineSource) and imagery.edges == "mosaic"
+
+
+def _with_ties(scenes: Sequence[Scene]) -> Iterator[tuple[Scene, bool]]:
+    """Scenes, best first, and whether each is just as good as the one before."""
+    before = None
+    for scene in scenes:
+        merit = goodness(scene)[:-1]
+        yield scene, merit == before
+        before = merit
 
 
 def _inputs(_context: Context, _commits: Commits, _cell: str) -> Mapping[Unit, tuple[str, ...]]:
@@ -40,16 +58,24 @@ def _inputs(_context: Context, _commits: Commits, _cell: str) -> Mapping[Unit, t
 
 
 def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:
-    config = context.config
     for work in works:
-        cell = work.unit.cell
-        area = shapely.from_wkb(context.area)
-        scenes = scenes_near(context, cell)
-        found = list(choose_windows(cell, scenes, area, config.sampling, config.imagery.collection))
-        tables = [_table(windows, config.sampling.patch_px) for windows in found]
-        table = pa.concat_tables([PATCHES.empty_table(), *sorted(tables, key=_scene)])
-        counts = sum((windows.counts for windows in found), Counts())
-        yield work, Result(counts, {"patches": put_table(context, work, "patches", table)})
+        table, counts = patches_of(context, work.unit.cell)
+        used = {*table["scene"].to_pylist()}.union(*table["others"].to_pylist())
+        output = put_table(context, work, "patches", table)
+        yield work, Result(counts, {"patches": output}, {"scenes": sorted(used)})
+
+
+def patches_of(context: Context, cell: str) -> tuple[pa.Table, Counts]:
+    """The patches of a cell, and what became of all windows."""
+    config = context.config
+    area = shapely.from_wkb(context.area)
+    scenes = scenes_near(context, cell)
+    found = list(
+        choose_windows(cell, scenes, area, config.sampling, context.product.id, mosaic=_mosaic(context))
+    )
+    tables = [_table(windows, config.sampling.patch_px) for windows in found]
+    table = pa.concat_tables([PATCHES.empty_table(), *sorted(tables, key=_scene)])
+    return table, sum((windows.counts for windows in found), Counts())
 
 
 def _scene(table: pa.Table) -> str:
@@ -74,6 +100,7 @@ def _table(windows: Windows, size: int) -> pa.Table:
         "lon": windows.lon,
         "lat": windows.lat,
         "rank": windows.rank,
+        "others": windows.others,
         "bbox": box,
         "geometry": list(shapely.to_wkb(outlines)),
     }
@@ -82,7 +109,7 @@ def _table(windows: Windows, size: int) -> pa.Table:
 
 STAGE = Stage(
     name="patches",
-    version=1,
+    version=2,
     cells=lambda context, _commits: context.cells,
     basis=_basis,
     inputs=_inputs,

@@ -21,9 +21,9 @@ from pipeline.release.metadata import METADATA, shard_path
 from pipeline.release.sample import OSM_ATTRIBUTION, OSM_LICENSE, Sample, sample_schema
 from pipeline.release.splits import SPLITS
 from pipeline.release.statistics import Figures
-from pipeline.stages.base import Commits, Context, Result, Stage, Work, read_table, scratch
+from pipeline.stages.base import Commits, Context, Result, Stage, Work, capture_date, read_table, scratch
 from pipeline.stages.shards import planned_shards
-from pipeline.types import Counts
+from pipeline.types import Asset, Counts, RasterFile
 
 
 def _cells(context: Context, commits: Commits) -> Sequence[str]:
@@ -45,7 +45,6 @@ def _basis(context: Context, commits: Commits, _cell: str) -> Json:
 
 def _sources(context: Context) -> Json:
     """Identity of everything that the dataset was made from."""
-    imagery = context.config.imagery
     return {
         "skyteller": pipeline.__version__,
         "osm": {
@@ -56,14 +55,14 @@ def _sources(context: Context) -> Json:
             "attribution": OSM_ATTRIBUTION,
         },
         "imagery": {
-            "collection": imagery.collection,
-            "license": imagery.license,
-            "attribution": imagery.attribution,
+            "collection": context.product.id,
+            "license": context.product.license,
+            "attribution": context.product.attribution,
             "scenes": [
                 {
                     "id": scene.id,
-                    "sha256": scene.sha256,
-                    "date": scene.date.isoformat() if scene.date else None,
+                    **_origin(scene.pixels),
+                    "date": capture_date(context, scene),
                     "crs": scene.crs,
                     "gsd_m": scene.gsd_m,
                 }
@@ -71,6 +70,12 @@ def _sources(context: Context) -> Json:
             ],
         },
     }
+
+
+def _origin(pixels: RasterFile | Asset) -> dict[str, Json]:
+    if isinstance(pixels, RasterFile):
+        return {"sha256": pixels.sha256}
+    return {"asset": pixels.id, "updated": pixels.updated, "bands": list(pixels.bands)}
 
 
 def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:
@@ -84,12 +89,13 @@ def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result
             figures, sheet = _gather(context, shards, folder / "metadata.parquet")
             card = Card(
                 context.config,
+                context.product,
                 figures,
                 counts,
                 context.snapshot,
                 _example(context, next(iter(shards.values()))),
             )
-            credit = f"Images: {context.config.imagery.attribution}. Map data: {OSM_ATTRIBUTION}."
+            credit = f"Images: {context.product.attribution}. Map data: {OSM_ATTRIBUTION}."
             (folder / "contact-sheet.jpg").write_bytes(draw_sheet(sheet, credit))
             (folder / "sample.schema.json").write_text(sample_schema(), encoding="utf-8")
             (folder / "README.md").write_text(write_card(card), encoding="utf-8")

@@ -13,7 +13,17 @@ from pipeline.ids import Json
 from pipeline.ledger import Unit
 from pipeline.release.sample import Content, Provenance, Quality, make_sample, place, place_box
 from pipeline.release.splits import split_of
-from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, read_table, scenes_near
+from pipeline.stages.base import (
+    Commits,
+    Context,
+    Result,
+    Stage,
+    Work,
+    capture_date,
+    put_table,
+    read_table,
+    scenes_near,
+)
 from pipeline.tables import SAMPLES
 from pipeline.types import Caption, Counts, Patch
 
@@ -22,16 +32,16 @@ def _basis(context: Context, _commits: Commits, cell: str) -> Json:
     config = context.config
     return {
         "splits": config.splits.model_dump(mode="json"),
-        "collection": config.imagery.collection,
-        "license": config.imagery.license,
-        "attribution": config.imagery.attribution,
+        "collection": context.product.id,
+        "license": context.product.license,
+        "attribution": context.product.attribution,
         "snapshot": context.snapshot.id,
         "scenes": [
             [
                 scene.id,
                 scene.crs,
                 list(scene.transform),
-                scene.date.isoformat() if scene.date else None,
+                capture_date(context, scene),
                 scene.gsd_m,
             ]
             for scene in scenes_near(context, cell)
@@ -68,8 +78,8 @@ def _samples(context: Context, work: Work) -> pa.Table:
         row["patch"]: Quality(**{name: row[name] for name in Quality.model_fields})
         for row in index.to_pylist()
     }
-    imagery = context.config.imagery
-    source = Provenance(imagery.collection, imagery.license, imagery.attribution, context.snapshot.id)
+    product = context.product
+    source = Provenance(product.id, product.license, product.attribution, context.snapshot.id)
     patches = [_patch(row) for row in outlines.drop_columns("geometry").to_pylist()]
     splits = split_of(
         [patch.lon for patch in patches], [patch.lat for patch in patches], context.config.splits
@@ -84,7 +94,8 @@ def _samples(context: Context, work: Work) -> pa.Table:
             title_multi_objects=title_multi,
             quality=quality[patch.id],
         )
-        sample = make_sample(patch, context.scenes_by_id[patch.scene], split, content, source)
+        scene = context.scenes_by_id[patch.scene]
+        sample = make_sample(patch, scene, capture_date(context, scene), split, content, source)
         rows.append(
             {
                 "key": sample.key,
@@ -139,12 +150,13 @@ def _patch(row: dict[str, Any]) -> Patch:
         lon=place(row["lon"]),
         lat=place(row["lat"]),
         bbox=place_box((box["xmin"], box["ymin"], box["xmax"], box["ymax"])),
+        others=tuple(row["others"] or ()),
     )
 
 
 STAGE = Stage(
     name="samples",
-    version=1,
+    version=2,
     cells=lambda context, _commits: context.cells,
     basis=_basis,
     inputs=_inputs,

@@ -18,6 +18,8 @@ from pipeline.demo.palette import MATERIALS
 from pipeline.errors import Misconfigured, StoreError
 from pipeline.ids import file_sha256
 from pipeline.inventory import take_inventory
+from pipeline.sources import GeotiffSource
+from tests.imagery.tiffs import file_of
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "osm"
 
@@ -82,6 +84,7 @@ def test_the_drawing_says_that_it_is_one(tmp_path: Path) -> None:
     config_path = draw_osm(path, tmp_path / "out")
     config = load_config(config_path)
     assert config.name == "small-town-2"
+    assert isinstance(config.imagery, GeotiffSource)
     assert "synthetic drawing, not a photograph" in config.imagery.license
     assert "synthetic drawing, not a photograph" in config.imagery.attribution
     assert "(c) OpenStreetMap contributors" in config.imagery.attribution
@@ -89,7 +92,7 @@ def test_the_drawing_says_that_it_is_one(tmp_path: Path) -> None:
     assert scene.id == "synthetic_r000_c000_20220701"
     assert str(scene.date) == "2022-07-01"
     assert scene.crs == "EPSG:32632"
-    with rasterio.open(scene.path) as file:
+    with rasterio.open(file_of(scene).path) as file:
         assert file.tags()["SYNTHETIC"] == "YES"
         assert "not a photograph" in file.tags()["TIFFTAG_IMAGEDESCRIPTION"]
         assert "OpenStreetMap contributors" in file.tags()["TIFFTAG_IMAGEDESCRIPTION"]
@@ -176,5 +179,5 @@ def test_a_real_extract_is_drawn(tmp_path: Path) -> None:
     config = load_config(draw_osm(DATA / "beatty-nv-2017.osm.pbf", tmp_path, gsd_m=1.0, bbox=town))
     (scene,) = take_inventory(config, tmp_path).scenes
     assert scene.crs == "EPSG:32611"
-    with rasterio.open(scene.path) as file:
+    with rasterio.open(file_of(scene).path) as file:
         assert file.read(1).std() > 6  # houses and roads; a lawn alone has 4

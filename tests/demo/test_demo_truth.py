@@ -102,7 +102,7 @@ def test_painted_areas_do_not_overlap_on_the_map(geometry: Geometry) -> None:
 @pytest.fixture(scope="module")
 def facts(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[Place, list[Mapping[str, Any]]]:
     """Facts of a real build by scene, column and row."""
-    config = load_config(world / "dataset.yaml")
+    config = load_config(world / "geotiff.yaml")
     config = config.model_copy(update={"store": str(tmp_path_factory.mktemp("store"))})
     context = take_inventory(config, world)
     outcome = build(context)

@@ -23,6 +23,7 @@ from pipeline.inventory import take_inventory
 from pipeline.osm.vocabulary import Invisible, TagRule, load_vocabulary
 from pipeline.types import GeometryKind
 from tests.demo.truth import SIZE
+from tests.imagery.tiffs import file_of
 
 WEST, EAST = "m_3907617_ne_18_060_20210615.tif", "m_3907618_nw_18_060_20221104.tif"
 
@@ -50,19 +51,19 @@ def test_the_scenes_overlap_by_three_to_four_patches_on_other_grids(world: Path)
 
 
 def test_it_gives_enough_patches_in_four_cells(world: Path, tmp_path: Path) -> None:
-    config = load_config(world / "dataset.yaml").model_copy(update={"store": str(tmp_path)})
+    config = load_config(world / "geotiff.yaml").model_copy(update={"store": str(tmp_path)})
     context = take_inventory(config, world)
     assert len(context.cells) == 4
-    assert config.name == "demo"
-    assert "ynthetic" in config.imagery.license
+    assert config.name == "demo-geotiff"
+    assert "ynthetic" in context.product.license
     valid = {}
     for scene in context.scenes:
-        with rasterio.open(scene.path) as file:
+        with rasterio.open(file_of(scene).path) as file:
             valid[scene.id] = file.read_masks(1) > 0
     area = shapely.from_wkb(context.area)
     whole = 0
     for cell in context.cells:
-        for windows in choose_windows(cell, context.scenes, area, config.sampling, config.imagery.collection):
+        for windows in choose_windows(cell, context.scenes, area, config.sampling, context.product.id):
             for col, row in zip(windows.col, windows.row, strict=True):
                 whole += bool(valid[windows.scene.id][row : row + SIZE, col : col + SIZE].all())
     assert whole >= 150
@@ -160,7 +161,7 @@ def test_the_map_covers_the_imagery(world: Path) -> None:
 def test_the_same_seed_gives_the_same_bytes(world: Path, tmp_path: Path) -> None:
     again = make_world(tmp_path / "elsewhere").parent
     files = sorted(path.relative_to(world) for path in world.rglob("*") if path.is_file())
-    assert len(files) == 4
+    assert len(files) == 6
     for name in files:
         assert file_sha256(world / name) == file_sha256(again / name), name
 

@@ -14,7 +14,7 @@ from pipeline.facts.find import find_facts, window_boxes
 from pipeline.facts.io import fact_json, facts_of
 from pipeline.grid import pixel_to_crs, to_lonlat
 from pipeline.osm.vocabulary import Vocabulary, load_vocabulary
-from pipeline.types import Fact, GeometryKind, Scene
+from pipeline.types import Fact, GeometryKind, RasterFile, Scene
 
 SIZE = 400
 TABLE = """\
@@ -42,7 +42,9 @@ def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Vocabulary:
 def scene(name: str = "one", *, west: float = 340_000.0, gsd: float = 0.5) -> Scene:
     transform = (gsd, 0.0, west, 0.0, -gsd, 4_372_000.0)
     box = (-77.0, 39.0, -76.0, 40.0)
-    return Scene(name, "", "", "EPSG:26918", transform, 4000, 4000, (1, 2, 3), None, None, gsd, box)
+    return Scene(
+        name, RasterFile("", "", (1, 2, 3), None), "EPSG:26918", transform, 4000, 4000, None, gsd, box
+    )
 
 
 ONE = scene()
@@ -233,7 +235,9 @@ def test_the_share_is_that_of_the_union(
         return  # neither seen nor unseen for certain: the ground is not exactly the grid
     expected = shapely.area(shapely.intersection(shapely.union_all(seen), frame)) / SIZE**2
     facts = found(woods, vocabulary)
-    assert sum(fact.share for fact in facts) == pytest.approx(expected, abs=0.0001)  # stated in 1e-4, on ground that is not exactly the grid
+    assert sum(fact.share for fact in facts) == pytest.approx(
+        expected, abs=0.0001
+    )  # stated in 1e-4, on ground that is not exactly the grid
     assert sum(fact.count for fact in facts) == len(seen)
 
 

@@ -12,7 +12,7 @@ import shapely
 from pipeline.facts.find import find_facts, window_boxes
 from pipeline.facts.io import facts_of
 from pipeline.osm.vocabulary import load_vocabulary
-from pipeline.types import Fact, Scene
+from pipeline.types import Fact, RasterFile, Scene
 from tests.benchmarks.bench_facts import elements_of
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "kampala"
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"{DATA} is absent")
 def scene() -> Scene:
     with rasterio.open(DATA / "kampala-30cm.tif") as file:
         return Scene(
-            "kampala", "", "", file.crs.to_string(), tuple(file.transform)[:6], file.width, file.height,
-            (1, 2, 3), None, None, file.transform.a, (0.0, 0.0, 0.0, 0.0),
+            "kampala", RasterFile("", "", (1, 2, 3), None), file.crs.to_string(), tuple(file.transform)[:6],
+            file.width, file.height, None, file.transform.a, (0.0, 0.0, 0.0, 0.0),
         )  # fmt: skip
 
 

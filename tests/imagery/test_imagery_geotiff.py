@@ -16,12 +16,12 @@ from rasterio.enums import ColorInterp
 from rasterio.transform import Affine, from_origin
 from shapely import box
 
-from pipeline.config import GeotiffSource
 from pipeline.errors import Misconfigured
 from pipeline.ids import file_sha256
 from pipeline.imagery.geotiff import find_scenes
-from pipeline.types import Scene
-from tests.imagery.tiffs import texture, write_tif
+from pipeline.sources import GeotiffSource
+from pipeline.types import RasterFile, Scene
+from tests.imagery.tiffs import file_of, texture, write_tif
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 real = pytest.mark.skipif(not DATA.exists(), reason="needs the shared test data")
@@ -73,11 +73,12 @@ def test_best_first_is_newest_then_finest_then_by_id(tmp_path: Path) -> None:
 def test_a_scene_is_what_the_file_says(tmp_path: Path) -> None:
     path = write_tif(tmp_path / "m_1_20210615.tif", texture(3, 50, 80))
     found = scene(path)
-    assert found.path == str(path)
-    assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert found.pixels == RasterFile(
+        str(path), hashlib.sha256(path.read_bytes()).hexdigest(), (1, 2, 3), None
+    )
     assert found.crs == "EPSG:26918"
     assert found.transform == (0.6, 0.0, 340_000.0, 0.0, -0.6, 4_372_000.0)
-    assert (found.width, found.height, found.bands, found.mask_band) == (80, 50, (1, 2, 3), None)
+    assert (found.width, found.height) == (80, 50)
     to_lonlat = Transformer.from_crs("EPSG:26918", "EPSG:4326", always_xy=True)
     corners = [to_lonlat.transform(340_000 + x, 4_372_000 - y) for x in (0, 48) for y in (0, 30)]
     outline = box(*found.footprint)
@@ -198,13 +199,13 @@ def test_bands_by_description_place_or_number(
     descriptions: tuple[str, ...], bands: list[str | int], expected: tuple[int, ...], tmp_path: Path
 ) -> None:
     path = write_tif(tmp_path / "a.tif", texture(4), descriptions=descriptions, photometric="minisblack")
-    assert scene(path, bands=bands).bands == expected
+    assert file_of(scene(path, bands=bands)).bands == expected
 
 
 def test_bands_by_the_colour_that_the_file_gives_them(tmp_path: Path) -> None:
     colours = (ColorInterp.blue, ColorInterp.green, ColorInterp.red)
     path = write_tif(tmp_path / "bgr.tif", colours=colours, photometric="minisblack")
-    assert scene(path).bands == (3, 2, 1)
+    assert file_of(scene(path)).bands == (3, 2, 1)
 
 
 @real
@@ -220,10 +221,10 @@ def test_the_near_infrared_of_naip_is_no_mask(name: str, crs: str, day: date) ->
     with rasterio.open(path) as file:
         assert file.colorinterp[3] == ColorInterp.alpha  # what GDAL makes of it
     found = scene(path, bands=["R", "G", "B", "N"])
-    assert found.bands == (1, 2, 3, 4)
-    assert found.mask_band is None
-    assert scene(path).bands == (1, 2, 3)
-    assert scene(path).mask_band is None
+    assert file_of(found).bands == (1, 2, 3, 4)
+    assert file_of(found).mask_band is None
+    assert file_of(scene(path)).bands == (1, 2, 3)
+    assert file_of(scene(path)).mask_band is None
     assert (found.id, found.crs, found.date) == (name, crs, day)
     assert found.gsd_m == pytest.approx(0.6, rel=0.002)
 
@@ -231,14 +232,14 @@ def test_the_near_infrared_of_naip_is_no_mask(name: str, crs: str, day: date) ->
 def test_an_alpha_band_of_0_and_255_is_a_mask(tmp_path: Path) -> None:
     pixels = texture(4, 300, 400)
     pixels[3] = np.where(np.arange(400) < 150, 0, 255)
-    assert scene(write_tif(tmp_path / "a.tif", pixels, colours=RGBN)).mask_band == 4
+    assert file_of(scene(write_tif(tmp_path / "a.tif", pixels, colours=RGBN))).mask_band == 4
 
 
 def test_one_probe_with_other_values_makes_an_alpha_band_data(tmp_path: Path) -> None:
     pixels = texture(4, 300, 400)
     pixels[3] = 0
     pixels[3, 150:, 200:] = 77
-    assert scene(write_tif(tmp_path / "a.tif", pixels, colours=RGBN)).mask_band is None
+    assert file_of(scene(write_tif(tmp_path / "a.tif", pixels, colours=RGBN))).mask_band is None
 
 
 # ground sample distance

@@ -15,7 +15,7 @@ from pyproj import Transformer
 from pipeline.config import Sampling
 from pipeline.grid import cells_in, from_lonlat, window_outlines
 from pipeline.imagery.sampling import Windows, choose_windows
-from pipeline.types import Affine6, Scene
+from pipeline.types import Affine6, RasterFile, Scene
 
 WORLD = shapely.box(-180, -90, 180, 90)
 
@@ -35,18 +35,19 @@ def scene(
     footprint = to_lonlat.transform_bounds(west, north - height * gsd, west + width * gsd, north)
     return Scene(
         name,
-        f"{name}.tif",
-        "0",
+        RasterFile(f"{name}.tif", "0", (1, 2, 3), None),
         crs,
         transform,
         width,
         height,
-        (1, 2, 3),
-        None,
         date(2021, 1, 1),
         gsd,
         footprint,
     )
+
+
+def older(one: Scene) -> Scene:
+    return replace(one, date=date(2020, 1, 1))
 
 
 def choose(
@@ -115,7 +116,7 @@ def test_overlapping_scenes_never_yield_the_same_ground_twice(
     east: float, north: float, gsd: float, crs: str, stride: float
 ) -> None:
     x, y = Transformer.from_crs("EPSG:26918", crs, always_xy=True).transform(340000 + east, 4372000 + north)
-    other = scene("other", x, y, 448 * 9 + 50, 448 * 8, gsd=gsd, crs=crs)
+    other = older(scene("other", x, y, 448 * 9 + 50, 448 * 8, gsd=gsd, crs=crs))
     found = choose([ONE, other], Sampling(stride=stride))
     outlines = ground(found)
     left, right = outlines.sindex.query(outlines, predicate="intersects")
@@ -130,7 +131,7 @@ def test_overlapping_scenes_never_yield_the_same_ground_twice(
 
 
 def test_the_worse_scene_fills_in_where_the_better_one_ends() -> None:
-    beside = scene("beside", 340000 + 0.6 * 448 * 18, 4372000, 448 * 10, 448 * 10)  # 2 columns in common
+    beside = older(scene("beside", 340000 + 0.6 * 448 * 18, 4372000, 448 * 10, 448 * 10))  # 2 common columns
     found = choose([ONE, beside], Sampling())
     cols = {int(c) for w in found if w.scene.id == "beside" for c in w.col}
     assert cols == {448 * i for i in range(2, 10)}
@@ -163,5 +164,5 @@ def test_fraction_is_stable_under_growth_and_close_to_its_share() -> None:
 
 
 def test_ids_do_not_depend_on_where_the_file_lies() -> None:
-    moved = replace(ONE, path="/elsewhere/one.tif", sha256="1")
+    moved = replace(ONE, pixels=RasterFile("/elsewhere/one.tif", "1", (1, 2, 3), None))
     assert ids(choose([ONE], Sampling())) == ids(choose([moved], Sampling()))

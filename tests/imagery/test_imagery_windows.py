@@ -11,12 +11,12 @@ import rasterio
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from pipeline.config import GeotiffSource
 from pipeline.errors import Misconfigured, Permanent
 from pipeline.imagery.geotiff import find_scenes
 from pipeline.imagery.windows import WindowReader
-from pipeline.types import Scene
-from tests.imagery.tiffs import texture, write_tif
+from pipeline.sources import GeotiffSource
+from pipeline.types import Scene, Stretch
+from tests.imagery.tiffs import file_of, texture, write_tif
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 real = pytest.mark.skipif(not DATA.exists(), reason="needs the shared test data")
@@ -74,7 +74,7 @@ def test_uint16_is_scaled_by_the_range_halves_up(tmp_path: Path) -> None:
     low, high = 100, 1120  # four raw values a step, so that halves do occur
     raw = np.arange(3 * 64 * 64, dtype=np.uint16).reshape(3, 64, 64)
     path = write_tif(tmp_path / "a.tif", raw)
-    with WindowReader((low, high)) as reader:
+    with WindowReader(Stretch(low, high)) as reader:
         pixels = reader.read(scene(path, value_range=[low, high]), 0, 0, 64).pixels
     for value, got in zip(raw.ravel().tolist(), pixels.transpose(2, 0, 1).ravel().tolist(), strict=True):
         exact = Decimal(value - low) * 255 / Decimal(high - low)
@@ -83,7 +83,7 @@ def test_uint16_is_scaled_by_the_range_halves_up(tmp_path: Path) -> None:
 
 def test_uint8_is_read_as_it_is_beside_uint16(tmp_path: Path) -> None:
     found = scene(write_tif(tmp_path / "a.tif"), value_range=[0, 3000])
-    with WindowReader((0, 3000)) as reader:
+    with WindowReader(Stretch(0, 3000)) as reader:
         assert np.array_equal(reader.read(found, 0, 0, 96).pixels, texture().transpose(1, 2, 0))
 
 
@@ -116,7 +116,7 @@ def test_a_no_data_value_counts_where_all_bands_have_it(dtype: str, nodata: int,
     pixels[:, :30, :40] = nodata
     pixels[0, 50, 50] = nodata  # one band only: a pixel like any other
     found = scene(write_tif(tmp_path / "a.tif", pixels, nodata=nodata), value_range=[0, 300])
-    with WindowReader((0, 300)) as reader:
+    with WindowReader(Stretch(0, 300)) as reader:
         missing = ~reader.read(found, 0, 0, 96).valid
     assert missing[:30, :40].all()
     assert missing.sum() == 30 * 40
@@ -124,7 +124,7 @@ def test_a_no_data_value_counts_where_all_bands_have_it(dtype: str, nodata: int,
 
 def test_a_no_data_value_that_no_pixel_can_have(tmp_path: Path) -> None:
     path = write_tif(tmp_path / "a.tif", texture().astype("uint16"), nodata=12.5)
-    with WindowReader((0, 255)) as reader:
+    with WindowReader(Stretch(0, 255)) as reader:
         assert reader.read(scene(path, value_range=[0, 255]), 0, 0, 96).valid.all()
 
 
@@ -207,15 +207,18 @@ def test_a_damaged_tile_fails_its_windows_and_no_others(
 
 def test_a_file_that_is_gone(tmp_path: Path) -> None:
     found = scene(write_tif(tmp_path / "a.tif"))
-    Path(found.path).unlink()
-    with WindowReader() as reader, pytest.raises(Misconfigured, match=f"{found.path}: is gone"):
+    Path(file_of(found).path).unlink()
+    with WindowReader() as reader, pytest.raises(Misconfigured, match=f"{file_of(found).path}: is gone"):
         reader.read(found, 0, 0, 32)
 
 
 def test_a_file_that_no_longer_opens(tmp_path: Path) -> None:
     found = scene(write_tif(tmp_path / "a.tif"))
-    Path(found.path).write_text("overwritten")
-    with WindowReader() as reader, pytest.raises(Misconfigured, match=f"{found.path}: no longer opens"):
+    Path(file_of(found).path).write_text("overwritten")
+    with (
+        WindowReader() as reader,
+        pytest.raises(Misconfigured, match=f"{file_of(found).path}: no longer opens"),
+    ):
         reader.read(found, 0, 0, 32)
 
 

@@ -8,6 +8,8 @@ import numpy.typing as npt
 import rasterio
 from rasterio.transform import from_origin
 
+from pipeline.types import RasterFile, Scene
+
 UTM: dict[str, Any] = {"crs": "EPSG:26918", "transform": from_origin(340_000, 4_372_000, 0.6, 0.6)}
 """A north-up grid of 0.6 m in UTM zone 18N."""
 
@@ -15,6 +17,12 @@ UTM: dict[str, Any] = {"crs": "EPSG:26918", "transform": from_origin(340_000, 4_
 def texture(bands: int = 3, height: int = 96, width: int = 96, *, seed: int = 0) -> npt.NDArray[np.uint8]:
     """Noise of shape (bands, height, width)."""
     return np.random.default_rng(seed).integers(1, 255, (bands, height, width), dtype=np.uint8)
+
+
+def file_of(scene: Scene) -> RasterFile:
+    """The file of a scene that has one."""
+    assert isinstance(scene.pixels, RasterFile)
+    return scene.pixels
 
 
 def write_tif(

@@ -61,7 +61,7 @@ def test_the_example_that_init_writes_is_valid() -> None:
         ("captions: {tasks: {area: 0}}", "at least one task a weight above zero"),
         ("captions: {tasks: {aera: 1}}", "`captions.tasks.aera"),
         ("osm: {type: shapefile}", "`osm.type`: Input should be 'pbf'"),
-        ("imagery: {type: wms}", "`imagery.type`: Input should be 'geotiff'"),
+        ("imagery: {type: wms}", "`imagery.type`: must be one of"),
         ("imagery: {bands: [R, G]}", "at least three different bands"),
         ("imagery: {value_range: [100, 10]}", "the first value must be smaller"),
         ("shards: {quality: 101}", "`shards.quality`"),

@@ -22,14 +22,14 @@ from pipeline.grid import (
     window_centers,
     window_outlines,
 )
-from pipeline.types import Scene
+from pipeline.types import RasterFile, Scene
 
 lons = st.floats(-179.999, 179.999)
 lats = st.floats(-85, 85)
 
 SCENE = Scene(
-    "s", "s.tif", "0", "EPSG:26918", (0.6, 0.0, 340000.0, 0.0, -0.6, 4372000.0), 6000, 5000, (1, 2, 3), None,
-    date(2021, 6, 15), 0.6, (-77.0, 39.0, -76.0, 40.0),
+    "s", RasterFile("s.tif", "0", (1, 2, 3), None), "EPSG:26918", (0.6, 0.0, 340000.0, 0.0, -0.6, 4372000.0),
+    6000, 5000, date(2021, 6, 15), 0.6, (-77.0, 39.0, -76.0, 40.0),
 )  # fmt: skip
 
 

@@ -19,18 +19,15 @@ from pipeline.stages.base import Commits, Context, Work, put_table, read_table
 from pipeline.stages.captions import STAGE
 from pipeline.store import Store
 from pipeline.tables import CAPTIONS, FACTS, PATCHES, PIXEL_INDEX
-from pipeline.types import Counts, Fact, GeometryKind, Scene, Snapshot
+from pipeline.types import Counts, Fact, GeometryKind, Product, RasterFile, Scene, Snapshot
 
 SCENE = Scene(
     id="scene-a",
-    path="/nowhere/a.tif",
-    sha256="ab",
+    pixels=RasterFile("/nowhere/a.tif", "ab", (1, 2, 3), None),
     crs="EPSG:26918",
     transform=(0.6, 0.0, 340000.0, 0.0, -0.6, 4370000.0),
     width=1000,
     height=1000,
-    bands=(1, 2, 3),
-    mask_band=None,
     date=None,
     gsd_m=0.6,
     footprint=(-76.86, 39.46, -76.85, 39.47),
@@ -69,6 +66,7 @@ def context(tmp_path: Path) -> Context:
         base=tmp_path,
         store=Store(str(tmp_path / "store")),
         snapshot=Snapshot("x.osm.pbf", "cd", None),
+        product=Product("local", "CC0", "nobody"),
         scenes=(SCENE,),
         area=shapely.to_wkb(area),
         area_bounds=SCENE.footprint,

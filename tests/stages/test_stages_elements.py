@@ -15,6 +15,7 @@ from pipeline.osm.snapshot import read_snapshot
 from pipeline.stages.base import Commits, Context, Result, Work, read_table
 from pipeline.stages.elements import STAGE
 from pipeline.store import Store
+from pipeline.types import Product
 from tests.osm.osm_xml import node, way, write_xml
 
 CELL = "12-2048-2047"
@@ -42,6 +43,7 @@ def context(tmp_path: Path) -> Context:
         base=tmp_path,
         store=Store(str(tmp_path / "store")),
         snapshot=read_snapshot(path),
+        product=Product("local", "CC0", "nobody"),
         scenes=(),
         area=shapely.to_wkb(shapely.box(0.005, 0.005, 0.03, 0.03)),
         area_bounds=(0.005, 0.005, 0.03, 0.03),

@@ -28,7 +28,7 @@ from pipeline.stages.base import Commits, Context, Result, Work, put_table, read
 from pipeline.stages.facts import STAGE
 from pipeline.store import Store
 from pipeline.tables import ELEMENTS, FACTS, PATCHES
-from pipeline.types import Scene, Snapshot
+from pipeline.types import Product, RasterFile, Scene, Snapshot
 
 (CELL,) = cells_in((-76.85, 39.46, -76.85, 39.46), 12)
 EAST = cell_bounds(CELL)[2]
@@ -41,7 +41,15 @@ def scene_at_the_border() -> Scene:
     x, y = from_lonlat("EPSG:26918").transform(EAST, 39.46)
     transform = (0.6, 0.0, float(round(x)) - 200.0, 0.0, -0.6, float(round(y)))
     scene = Scene(
-        "scene-a", "", "", "EPSG:26918", transform, SIZE, 2 * SIZE, (1, 2, 3), None, None, 0.6, (0, 0, 0, 0)
+        "scene-a",
+        RasterFile("", "", (1, 2, 3), None),
+        "EPSG:26918",
+        transform,
+        SIZE,
+        2 * SIZE,
+        None,
+        0.6,
+        (0, 0, 0, 0),
     )
     lon, lat = window_outlines(scene, np.array([0, 0]), np.array([0, SIZE]), SIZE)
     return replace(scene, footprint=(lon.min(), lat.min(), lon.max(), lat.max()))
@@ -79,6 +87,7 @@ def context(tmp_path: Path) -> Context:
         base=tmp_path,
         store=Store(str(tmp_path / "store")),
         snapshot=Snapshot("x.osm.pbf", "cd", None),
+        product=Product("local", "CC0", "nobody"),
         scenes=(SCENE,),
         area=shapely.to_wkb(shapely.box(*SCENE.footprint)),
         area_bounds=SCENE.footprint,

@@ -19,15 +19,17 @@ from pipeline.config import DatasetConfig
 from pipeline.errors import Misconfigured, StoreError
 from pipeline.grid import cell_bounds, cell_name, cell_of
 from pipeline.ids import file_sha256, rank
+from pipeline.imagery import files
 from pipeline.imagery.geotiff import find_scenes
 from pipeline.imagery.windows import Window, WindowReader
 from pipeline.ledger import Commit, Ledger, Unit, fingerprint
-from pipeline.stages import pixels
+from pipeline.sources import GeotiffSource
+from pipeline.stages import pixelrows, pixels
 from pipeline.stages.base import Commits, Context, Result, Work, put_table, read_table
 from pipeline.stages.pixels import STAGE
 from pipeline.store import Store
 from pipeline.tables import IMAGES, PATCHES, PIXEL_INDEX
-from pipeline.types import Counts, Scene, Snapshot
+from pipeline.types import Counts, Product, RasterFile, Scene, Snapshot, Stretch
 from tests.imagery.tiffs import texture, write_tif
 
 SIZE = 32
@@ -60,13 +62,16 @@ def make_context(folder: Path, store: Store | None = None, **values: Any) -> Con
         "imagery": {"type": "geotiff", "paths": "images", "license": "CC0-1.0", "attribution": "nobody"},
     }
     config = DatasetConfig.model_validate(base | values)
+    assert isinstance(config.imagery, GeotiffSource)
     scenes = find_scenes([images], config.imagery, file_sha256)
     west, south, _, _ = scenes[0].footprint
     x, y = cell_of(west, south, config.cell_zoom)
     cell = cell_name(int(x), int(y), config.cell_zoom)
     opened = store or Store(str(folder / "store"))
+    shown = config.imagery.value_range
+    product = Product("local", "CC0-1.0", "nobody", None if shown is None else Stretch(*shown))
     return Context(
-        config, folder, opened, Snapshot("none", "0", None), scenes, b"", cell_bounds(cell), (cell,)
+        config, folder, opened, Snapshot("none", "0", None), product, scenes, b"", cell_bounds(cell), (cell,)
     )
 
 
@@ -79,6 +84,15 @@ def patch_rows(scenes: Sequence[Scene]) -> Iterator[dict[str, Any]]:
                 yield {"id": id_, "scene": scene.id, "rank": rank(id_), **place}
 
 
+def commits_of(context: Context, *more: str) -> Commits:
+    """The commit of the patches, which names the scenes that they lie in."""
+    used = sorted(row["scene"] for row in patch_rows(context.scenes))
+    commits = Commits()
+    info = {"scenes": sorted({*used, *more})}
+    commits.add(Commit(Unit("patches", context.cells[0]), "2" * 32, Counts(), info=info))
+    return commits
+
+
 def make_work(context: Context, cutoff: float | None = None) -> Work:
     """The unit as the plan would hand it over."""
     (cell,) = context.cells
@@ -87,7 +101,7 @@ def make_work(context: Context, cutoff: float | None = None) -> Work:
     source = Work(facts, "0" * 32, None, {})
     table = pa.Table.from_pylist(rows, schema=PATCHES)
     output = put_table(context, source, "patches", table)
-    commits = Commits()
+    commits = commits_of(context)
     commits.add(Commit(facts, source.fingerprint, Counts(len(rows), len(rows)), {"patches": output}))
     if cutoff is not None:
         commits.add(Commit(Unit("select", "all"), "1" * 32, Counts(), info={"cutoff": cutoff}))
@@ -233,8 +247,8 @@ def test_a_rerun_reads_only_what_no_part_holds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With parts of 64 patches and with parts that end at 40 KB; batches of a few windows."""
-    monkeypatch.setattr(pixels, "_PART_BYTES", part_bytes)
-    monkeypatch.setattr(pixels, "_BATCH_BYTES", 5 * 3 * SIZE * SIZE)
+    monkeypatch.setattr(pixels, "PART_BYTES", part_bytes)
+    monkeypatch.setattr(files, "_BATCH_BYTES", 5 * 3 * SIZE * SIZE)
     whole = make_context(tmp_path / "whole")
     expected = run(whole, make_work(whole))
     assert len(reads) == len(set(reads)) == 180
@@ -275,8 +289,8 @@ def test_an_uncommitted_unit_that_lost_its_parts_comes_out_the_same(tmp_path: Pa
 
 
 def test_memory_holds_one_part_not_the_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Row groups of the images are the parts, so nothing larger is ever assembled."""
-    monkeypatch.setattr(pixels, "_PART_BYTES", 20_000)
+    """Row groups of the images are as small as parts, so nothing larger is ever assembled."""
+    monkeypatch.setattr(pixelrows, "PART_BYTES", 20_000)
     context = make_context(tmp_path)
     result = run(context, make_work(context))
     with context.store.open(result.outputs["images"].key) as source:
@@ -320,13 +334,13 @@ def test_what_changes_the_fingerprint(tmp_path: Path) -> None:
     assert len({same, *changed}) == len(changed) + 1
 
 
-def test_a_scene_far_away_changes_nothing(tmp_path: Path) -> None:
+def test_a_scene_that_no_patch_lies_in_changes_nothing(tmp_path: Path) -> None:
     context = make_context(tmp_path)
     before = make_work(context).basis
-    far = replace(context.scenes[0], id="far", sha256="f", footprint=(10.0, 50.0, 10.1, 50.1))
-    assert make_work(context).basis == before
-    with_far = replace(context, scenes=(*context.scenes, far))
-    assert STAGE.basis(with_far, Commits(), context.cells[0]) == before
+    next_door = replace(context.scenes[0], id="next", pixels=RasterFile("next.tif", "f", (1, 2, 3), None))
+    with_more = replace(context, scenes=(*context.scenes, next_door))
+    assert STAGE.basis(with_more, commits_of(context), context.cells[0]) == before
+    assert STAGE.basis(with_more, commits_of(context, "next"), context.cells[0]) != before
 
 
 def test_outputs_do_not_know_where_they_were_made(tmp_path: Path) -> None:

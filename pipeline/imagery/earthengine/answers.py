@@ -1,0 +1,184 @@
+"""Bodies of answers: read within a time limit and a bound on memory, and Retry-After."""
+
+import datetime as dt
+import threading
+import time
+from email.utils import parsedate_to_datetime
+
+import numpy as np
+import urllib3
+
+from pipeline.imagery.earthengine.verdicts import BadBody
+
+CHUNK_BYTES = (1 << 17) - 64  # below what the C library gets from the kernel, and returns, each time
+LARGEST_BODY = 1 << 26  # Earth Engine answers with at most 48 MB
+LARGEST_ERROR = 1 << 16
+HEADER_ROOM = 1 << 16  # what an answer may have beyond its pixels
+
+
+class ByteGate:
+    """Bounds the bytes of answers that are read or held at a time. Thread-safe, first come first served.
+
+    Parameters
+    ----------
+    limit_bytes
+        Most bytes; an answer beyond that is let through alone.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._door = threading.Lock()
+        self._state = threading.Condition()
+        self._held = self._peak = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes held now."""
+        return self._held
+
+    @property
+    def peak(self) -> int:
+        """Most bytes that have been held at a time."""
+        return self._peak
+
+    def acquire(self, n: int) -> None:
+        """Wait until `n` bytes may be held."""
+        with self._door, self._state:
+            self._state.wait_for(lambda: self._held == 0 or self._held + n <= self._limit)
+            self._held += n
+            self._peak = max(self._peak, self._held)
+
+    def release(self, n: int) -> None:
+        """Give `n` bytes back."""
+        with self._state:
+            self._held -= n
+            self._state.notify_all()
+
+
+class Deadline:
+    """A time limit that can be put off.
+
+    Parameters
+    ----------
+    seconds
+        Time from now.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._at = time.monotonic() + seconds
+
+    def check(self) -> None:
+        """Raise TimeoutError when the time is up."""
+        if time.monotonic() >= self._at:
+            raise TimeoutError(f"no whole answer within {self._seconds:g} s")
+
+    def wait_for(self, gate: ByteGate, n: int) -> None:
+        """Wait at the gate, which is not the server's time."""
+        start = time.monotonic()
+        gate.acquire(n)
+        self._at += time.monotonic() - start
+
+
+def read_body(
+    answer: urllib3.BaseHTTPResponse, deadline: Deadline, gate: ByteGate | None, expect: int | None
+) -> memoryview:
+    """The body of a good answer. It holds `len(body)` bytes of the gate.
+
+    Parameters
+    ----------
+    answer
+        An answer whose body has not been read.
+    deadline
+        Checked between chunks, so a slow drip is noticed that never exceeds the time limit of one read.
+    gate
+        Where memory is bounded; None for no bound.
+    expect
+        Bytes of pixels asked for, to reserve where the server does not say how long its answer is.
+
+    Raises
+    ------
+    BadBody
+        Longer than any answer should be.
+    TimeoutError
+        The deadline has passed.
+    urllib3.exceptions.HTTPError
+        The connection broke, or the answer was cut off.
+    """
+    length = _length(answer)
+    most = LARGEST_BODY if expect is None else min(LARGEST_BODY, expect + HEADER_ROOM)
+    if length is not None and length > LARGEST_BODY:
+        raise BadBody(f"an answer of {length} bytes, more than Earth Engine ever sends")
+    reserved = most if length is None else length
+    if gate is not None:
+        deadline.wait_for(gate, reserved)
+    body = None
+    try:
+        body = (
+            _read_all(answer, most, deadline) if length is None else _read_exactly(answer, length, deadline)
+        )
+    finally:
+        kept = 0 if body is None else len(body)
+        if gate is not None and kept != reserved:
+            gate.release(reserved - kept)
+    return body
+
+
+def read_error(answer: urllib3.BaseHTTPResponse, deadline: Deadline) -> bytes:
+    """The beginning of the body of a bad answer, without failing: its status says enough."""
+    try:
+        body = bytes(_read_all(answer, LARGEST_ERROR, deadline))
+    except (BadBody, OSError, urllib3.exceptions.HTTPError):
+        body = b""
+    return body
+
+
+def retry_after(value: str | None, now: dt.datetime) -> float:
+    """Seconds that a Retry-After header asks to wait; 0 without one that can be read.
+
+    Parameters
+    ----------
+    value
+        Seconds or a date: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    now
+        The time, with a zone.
+    """
+    if value is None:
+        return 0.0
+    if value.strip().isascii() and value.strip().isdigit():
+        return float(value)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    at = at if at.tzinfo else at.replace(tzinfo=dt.UTC)
+    return max(0.0, (at - now).total_seconds())
+
+
+def _length(answer: urllib3.BaseHTTPResponse) -> int | None:
+    value = answer.headers.get("content-length", "")
+    plain = answer.headers.get("content-encoding", "identity") == "identity"
+    chunked = "transfer-encoding" in answer.headers
+    return int(value) if plain and not chunked and value.isascii() and value.isdigit() else None
+
+
+def _read_exactly(answer: urllib3.BaseHTTPResponse, length: int, deadline: Deadline) -> memoryview:
+    body, at = np.empty(length, np.uint8).data, 0  # a bytearray would be zeroed first
+    while at < length:
+        chunk = answer.read1(min(CHUNK_BYTES, length - at))
+        if not chunk:
+            raise BadBody(f"an answer cut off after {at} of {length} bytes")
+        body[at : at + len(chunk)] = chunk
+        at += len(chunk)
+        deadline.check()
+    return body
+
+
+def _read_all(answer: urllib3.BaseHTTPResponse, most: int, deadline: Deadline) -> memoryview:
+    body = bytearray()
+    while chunk := answer.read1(CHUNK_BYTES):
+        body += chunk
+        if len(body) > most:
+            raise BadBody(f"an answer of more than {most} bytes")
+        deadline.check()
+    return memoryview(body)

@@ -1,0 +1,227 @@
+"""Gets one block: one request where it fits, four where it does not, and the mask where it is needed."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.imagery.allowance import completing
+from pipeline.imagery.blocks import LIMIT_BYTES, MAX_SIDE
+from pipeline.imagery.earthengine.expressions import VALID, Expressions
+from pipeline.imagery.earthengine.npy import decode_npy
+from pipeline.imagery.earthengine.session import Session
+from pipeline.imagery.earthengine.tasks import Task, averaged
+from pipeline.imagery.earthengine.verdicts import TooLarge
+from pipeline.imagery.places import Place
+from pipeline.imagery.usage import Usage
+
+_LEAST_PX = 64
+"""A block of this side that the service still calls too large is not cut further."""
+
+
+class _Box(NamedTuple):
+    """A part of a block, in requested pixels: upper-left corner and size."""
+
+    col: int
+    row: int
+    width: int
+    height: int
+
+    def quarters(self) -> "list[_Box]":
+        """Up to four parts of it."""
+        right, low = max(1, self.width // 2), max(1, self.height // 2)
+        spans = [
+            (self.col + x, self.row + y, w, h)
+            for y, h in ((0, low), (low, self.height - low))
+            for x, w in ((0, right), (right, self.width - right))
+        ]
+        return [_Box(*span) for span in spans if span[2] > 0 and span[3] > 0]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A block as it came.
+
+    Attributes
+    ----------
+    pixels
+        ``(H, W, C)`` in the assets' type, requested pixels.
+    valid
+        ``(H, W) bool``; None where every pixel holds data.
+    held
+        Bytes to give back to the gate.
+    """
+
+    pixels: npt.NDArray[Any]
+    valid: npt.NDArray[np.bool_] | None
+    held: int
+
+
+class Fetcher:
+    """Gets blocks over a session. Used from many threads.
+
+    Parameters
+    ----------
+    session
+        The connection.
+    expressions
+        Builds what `computePixels` computes.
+    tag
+        Workload tag: what the requests are charged to in the project's cost reports.
+    """
+
+    def __init__(self, session: Session, expressions: Expressions, tag: str) -> None:
+        self._session, self._expressions, self._tag = session, expressions, tag
+        self._pixels = 0
+        self._lock = threading.Lock()
+
+    @property
+    def usage(self) -> Usage:
+        """What the session's requests have taken so far, with the pixels that came through this object."""
+        done = self._session.transport.statistics
+        return Usage(done.requests, done.bytes, self._pixels, done.seconds)
+
+    def fetch(self, task: Task) -> Fetched:
+        """Get a block.
+
+        Raises
+        ------
+        Permanent, Transient, Misconfigured, Exhausted
+            See `pipeline.imagery.earthengine.transport.Transport.post`.
+        """
+        per = averaged(task.assets[0].factor)
+        block = task.block
+        box = _Box(0, 0, block.width * per, block.height * per)
+        bands = task.assets[0].bands
+        if task.others:
+            pixels, held = self._get(task, box, self._mosaic(task), (*bands, VALID), gated=True)
+            return Fetched(pixels[:, :, :-1], pixels[:, :, -1] != 0, held)
+        pixels, held = self._get(task, box, None, bands, gated=True)
+        try:
+            return Fetched(pixels, self._valid(task, box, pixels), held)
+        except BaseException:
+            self._session.gate.release(held)
+            raise
+
+    def release(self, fetched: Fetched) -> None:
+        """Give the memory of a block back. Call it when the block is no longer needed."""
+        self._session.gate.release(fetched.held)
+
+    def _valid(self, task: Task, box: _Box, pixels: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
+        """Which pixels hold data; None where all do."""
+        if pixels.min() > 0:
+            return None
+        empty: npt.NDArray[np.bool_] = (pixels == 0).all(axis=2)
+        if not empty.any():
+            return None
+        per = averaged(task.assets[0].factor)
+        if all(_blank(empty, task, place, per) in (0.0, 1.0) for place in task.places):
+            return ~empty
+        with completing():
+            return self._mask(task, box)
+
+    def _mosaic(self, task: Task) -> Mapping[str, Any]:
+        ids = [asset.id for asset in task.assets]
+        return self._expressions.mosaic(ids, task.assets[0].bands, task.assets[0].dtype)
+
+    def _mask(self, task: Task, box: _Box) -> npt.NDArray[np.bool_]:
+        """Which pixels of a block hold data in all bands."""
+        expression = self._expressions.mask([asset.id for asset in task.assets], task.assets[0].bands)
+        # outside of the gate: this block holds bytes already, and must not wait for others that do
+        pixels, _ = self._get(task, box, expression, (VALID,), gated=False)
+        valid: npt.NDArray[np.bool_] = pixels[:, :, 0] != 0
+        return valid
+
+    def _get(
+        self,
+        task: Task,
+        box: _Box,
+        expression: Mapping[str, Any] | None,
+        bands: Sequence[str],
+        *,
+        gated: bool,
+    ) -> tuple[npt.NDArray[Any], int]:
+        """Pixels ``(H, W, C)`` of a box, in one request or in quarters, and the bytes held at the gate."""
+        dtype = np.dtype(np.uint8 if bands == (VALID,) else task.assets[0].dtype)
+        if legal(box.width, box.height, len(bands) * (dtype.itemsize + 1)):
+            try:
+                return self._ask(task, box, expression, [(band, dtype.name) for band in bands], gated=gated)
+            except TooLarge:
+                if max(box.width, box.height) <= _LEAST_PX:
+                    raise
+        whole = np.empty((box.height, box.width, len(bands)), dtype)
+        for n, part in enumerate(box.quarters()):
+            with completing() if n else nullcontext():
+                pixels, held = self._get(task, part, expression, bands, gated=gated)
+            top, left = part.row - box.row, part.col - box.col
+            whole[top : top + part.height, left : left + part.width] = pixels
+            self._session.gate.release(held)
+        return whole, 0
+
+    def _ask(
+        self,
+        task: Task,
+        box: _Box,
+        expression: Mapping[str, Any] | None,
+        bands: Sequence[tuple[str, str]],
+        *,
+        gated: bool,
+    ) -> tuple[npt.NDArray[Any], int]:
+        """One request."""
+        asset = task.assets[0]
+        body: dict[str, Any] = {
+            "fileFormat": "NPY",
+            "bandIds": [band for band, _ in bands],
+            "grid": _grid(task, box),
+            "workloadTag": self._tag,
+        }
+        path = f"/v1/{asset_name(asset.id)}:getPixels"
+        if expression is not None:
+            body["expression"] = expression
+            path = f"/v1/projects/{self._session.access.project}/image:computePixels"
+        what = f"{asset.id}, pixels {task.block.col}..{task.block.col + task.block.width - 1}, {task.block.row}..{task.block.row + task.block.height - 1}"
+
+        def decode(data: bytes | bytearray | memoryview) -> tuple[npt.NDArray[Any], int]:
+            return decode_npy(data, bands, box.height, box.width), len(data) if gated else 0
+
+        answer = self._session.transport.post(path, body, decode, what, gated=gated)
+        with self._lock:
+            self._pixels += box.width * box.height
+        return answer
+
+
+def legal(width: int, height: int, bytes_per_px: int) -> bool:
+    """Whether one request may ask for so many pixels."""
+    return max(width, height) <= MAX_SIDE and width * height * bytes_per_px <= LIMIT_BYTES
+
+
+def asset_name(id_: str) -> str:
+    """The resource name of an asset id: what is in no project is in the public catalogue."""
+    return id_ if id_.startswith("projects/") else f"projects/earthengine-public/assets/{id_}"
+
+
+def _grid(task: Task, box: _Box) -> dict[str, Any]:
+    """The pixel grid of a box: the scene's own, or a finer level of it that is averaged afterwards."""
+    scene, per = task.scene, averaged(task.assets[0].factor)
+    a, _, c, _, e, f = scene.transform
+    return {
+        **({"crsCode": scene.crs} if ":" in scene.crs and "[" not in scene.crs else {"crsWkt": scene.crs}),
+        "affineTransform": {
+            "scaleX": a / per,
+            "translateX": c + a * (task.block.col + box.col / per),
+            "scaleY": e / per,
+            "translateY": f + e * (task.block.row + box.row / per),
+        },
+        "dimensions": {"width": box.width, "height": box.height},
+    }
+
+
+def _blank(empty: npt.NDArray[np.bool_], task: Task, place: Place, per: int) -> float:
+    """Share of the pixels of a patch that are 0 in all bands."""
+    top, left = (place.row - task.block.row) * per, (place.col - task.block.col) * per
+    side = place.size * per
+    return float(empty[top : top + side, left : left + side].mean())

@@ -1,0 +1,153 @@
+"""Pixels of assets: blocks asked for in parallel, cut into windows, with what is missing known for certain.
+
+Earth Engine hands out masked pixels as 0, which is also black. A block without a pixel that is 0 in all
+bands is complete; where there is one in a patch that is not all 0, the assets' mask is asked for as well.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.errors import Exhausted, Misconfigured, Permanent, Transient
+from pipeline.imagery.earthengine.fetch import Fetcher
+from pipeline.imagery.earthengine.tasks import Task, averaged, plan_tasks
+from pipeline.imagery.places import Batch, Place
+from pipeline.imagery.stretch import to_uint8
+from pipeline.imagery.usage import Usage
+from pipeline.imagery.windows import Window
+from pipeline.types import Stretch
+
+logger = logging.getLogger("skyteller")
+
+_Pixels = npt.NDArray[Any]
+_Mask = npt.NDArray[np.bool_]
+
+
+class AssetReader:
+    """Reads windows of assets; see `pipeline.imagery.places.PixelReader`.
+
+    Parameters
+    ----------
+    fetcher
+        Gets the blocks.
+    threads
+        Blocks asked for at a time.
+    waste
+        Pixels asked for per pixel needed, at most, before patches go singly.
+    stretch
+        How values become 8 bits.
+    """
+
+    costly = True
+
+    def __init__(self, fetcher: Fetcher, threads: int, waste: float, stretch: Stretch | None) -> None:
+        self._fetcher, self._threads, self._waste, self._stretch = fetcher, threads, waste, stretch
+        self._before = fetcher.usage
+        self._patches = 0
+
+    @property
+    def usage(self) -> Usage:
+        """What the requests of this reader have taken so far."""
+        now, before = self._fetcher.usage, self._before
+        return Usage(
+            now.requests - before.requests,
+            now.bytes - before.bytes,
+            now.pixels - before.pixels,
+            now.seconds - before.seconds,
+            self._patches,
+        )
+
+    def read(self, places: Sequence[Place]) -> Iterator[Batch]:
+        """Every place once, a block at a time, as they come; those of an unreadable block as None.
+
+        Raises
+        ------
+        Transient
+            After all others: some blocks could not be fetched now.
+        Misconfigured, Exhausted
+            After what was under way: no more can be fetched in this run.
+        """
+        tasks = plan_tasks(places, self._waste)
+        late: list[Transient] = []
+        for task, future in self._answers(tasks):
+            error = future.exception()
+            if isinstance(error, Transient):
+                late.append(error)
+            elif isinstance(error, Permanent):
+                logger.warning("%d patches of %s: %s", len(task.places), task.scene.id, error)
+                yield [(place, None) for place in task.places]
+            else:
+                fetched = future.result()
+                self._patches += len(task.places)
+                try:
+                    yield self._cut(task, fetched.pixels, fetched.valid)
+                finally:
+                    self._fetcher.release(fetched)
+        if late:
+            msg = (
+                f"{len(late)} of {len(tasks)} requests to Earth Engine did not succeed; the last: {late[-1]}"
+            )
+            raise Transient(msg) from late[-1]
+
+    def _answers(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, "Future[Any]"]]:
+        """Blocks as they come. After an error that ends the run, those under way come first."""
+        waiting = iter(tasks)
+        running: dict[Future[Any], Task] = {}
+        ending: BaseException | None = None
+        with ThreadPoolExecutor(self._threads, "earthengine") as pool:
+            try:
+                while True:
+                    if ending is None:
+                        for task in islice(waiting, 2 * self._threads - len(running)):
+                            running[pool.submit(self._fetcher.fetch, task)] = task
+                    if not running:
+                        break
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        task = running.pop(future)
+                        if isinstance(error := future.exception(), Misconfigured | Exhausted):
+                            ending = ending or error
+                        else:
+                            yield task, future
+            finally:
+                for future in running:
+                    future.cancel()
+        if ending is not None:
+            raise ending
+
+    def _cut(self, task: Task, pixels: _Pixels, valid: _Mask | None) -> Batch:
+        """The windows of a block: views of it."""
+        per = averaged(task.assets[0].factor)
+        if per > 1:
+            pixels, valid = _mean(pixels, per), None if valid is None else _all(valid, per)
+        picture = to_uint8(pixels, self._stretch)
+        if valid is None:
+            valid = np.ones(picture.shape[:2], dtype=bool)
+        batch: Batch = []
+        for place in task.places:
+            top, left = place.row - task.block.row, place.col - task.block.col
+            part = np.s_[top : top + place.size, left : left + place.size]
+            batch.append((place, Window(picture[part], valid[part])))
+        return batch
+
+
+def _mean(pixels: _Pixels, per: int) -> _Pixels:
+    """Means of squares of `per` x `per` pixels, ``(H, W, C)``; whole numbers are rounded, halves up."""
+    height, width, bands = pixels.shape
+    squares = pixels.reshape(height // per, per, width // per, per, bands)
+    means = squares.mean(axis=(1, 3), dtype=np.float64)
+    if np.issubdtype(pixels.dtype, np.integer):
+        means = np.floor(means + 0.5)
+    rounded: _Pixels = means.astype(pixels.dtype)
+    return rounded
+
+
+def _all(valid: _Mask, per: int) -> _Mask:
+    """Whether all pixels of each square hold data."""
+    height, width = valid.shape
+    whole: _Mask = np.logical_and.reduce(valid.reshape(height // per, per, width // per, per), axis=(1, 3))
+    return whole

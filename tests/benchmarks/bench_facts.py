@@ -33,7 +33,7 @@ from pipeline.facts.classify import classify
 from pipeline.facts.find import find_facts, window_boxes
 from pipeline.osm.areas import is_area
 from pipeline.osm.vocabulary import FEATURE_KEYS, Vocabulary, load_vocabulary
-from pipeline.types import Scene
+from pipeline.types import RasterFile, Scene
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "osm"
 FILES = {"reisterstown-md.osm.pbf": "EPSG:26918", "liechtenstein-2022.osm.pbf": "EPSG:2056"}
@@ -90,7 +90,9 @@ def scene_over(shapes: geopandas.GeoSeries, crs: str) -> Scene:
     east, north = bounds[["maxx", "maxy"]].quantile(0.99)
     size = int((east - west) / GSD), int((north - south) / GSD)
     transform = (GSD, 0.0, west, 0.0, -GSD, north)
-    return Scene("s", "", "", crs, transform, *size, (1, 2, 3), None, None, GSD, (0.0, 0.0, 0.0, 0.0))
+    return Scene(
+        "s", RasterFile("", "", (1, 2, 3), None), crs, transform, *size, None, GSD, (0.0, 0.0, 0.0, 0.0)
+    )
 
 
 def count_members(elements: pa.Table, scene: Scene, patches: pa.Table, vocabulary: Vocabulary) -> int:

@@ -42,11 +42,13 @@ from pipeline.imagery.quality import measure
 from pipeline.imagery.windows import WindowReader
 from pipeline.ledger import Commit, Unit
 from pipeline.release.tar import write_tar
+from pipeline.sources import GeotiffSource
 from pipeline.stages.base import Context, Work, put_table
 from pipeline.stages.pixels import STAGE
 from pipeline.store import Store
 from pipeline.tables import PATCHES
-from pipeline.types import Counts, Snapshot
+from pipeline.types import Counts, Product, Snapshot
+from tests.imagery.tiffs import file_of
 
 SIDE, PX, ROUNDS = 5376, 448, 7
 PLACES = [(col, row) for row in range(0, SIDE, PX) for col in range(0, SIDE, PX)]
@@ -98,10 +100,10 @@ def _compare(name: str, path: Path, folder: Path) -> None:
 def _round(context: Context, work: Work, folder: Path) -> dict[str, tuple[float, float]]:
     """Wall and CPU seconds of each competitor."""
     (scene,) = context.scenes
-    bands = _bare_reads(Path(scene.path))
+    bands = _bare_reads(Path(file_of(scene).path))
     woven = [np.ascontiguousarray(window.transpose(1, 2, 0)) for window in bands]
     return {
-        "read": _timed(lambda: _bare_reads(Path(scene.path))),
+        "read": _timed(lambda: _bare_reads(Path(file_of(scene).path))),
         "line": _timed(lambda: _line(context, folder)),
         "encode": _timed(lambda: _bare_encodes(woven)),
         "measure": _timed(lambda: _measures(bands)),
@@ -189,9 +191,20 @@ def _context(path: Path, store: Path) -> Context:
             "imagery": {"type": "geotiff", "paths": str(path), "license": "none", "attribution": "none"},
         }
     )
+    assert isinstance(config.imagery, GeotiffSource)
     scenes = find_scenes([path], config.imagery, file_sha256)
     snapshot = Snapshot("none", "0", None)
-    return Context(config, store, Store(str(store)), snapshot, scenes, b"", scenes[0].footprint, ())
+    return Context(
+        config,
+        store,
+        Store(str(store)),
+        snapshot,
+        Product("local", "none", "none"),
+        scenes,
+        b"",
+        scenes[0].footprint,
+        (),
+    )
 
 
 def _work(context: Context) -> Work:

@@ -139,6 +139,7 @@ class EarthEngineSource(Model):
     )
     bucket: str | None = Field(
         default=None,
+        exclude=True,
         pattern=r"^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9](/[A-Za-z0-9._-]+)*$",
         description="With `method: export`: bucket/prefix for the exported files.",
     )
@@ -182,5 +183,8 @@ class EarthEngineSource(Model):
             raise ValueError(msg)
         if self.method == "export" and self.edges == "mosaic":
             msg = "`edges: mosaic` needs `method: pixels`: exports are single assets"
+            raise ValueError(msg)
+        if self.method == "export" and self.gsd_m is not None:
+            msg = "`gsd_m` needs `method: pixels`: exports are on the native grid"
             raise ValueError(msg)
         return self

@@ -22,7 +22,7 @@ from pipeline.plan import make_plan
 from pipeline.show import console, counts_table, estimate_lines, plan_table
 from pipeline.sources import EarthEngineSource
 
-_MOST_LISTINGS = 8
+_MOST_LISTINGS = 4
 """Listings that `check` asks for itself; with what else it asks, it stays below 20 requests."""
 
 Budget = Annotated[

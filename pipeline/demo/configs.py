@@ -38,6 +38,7 @@ imagery:
   end: 2022-12-31
   project: demo
   url: http://127.0.0.1:{port}
+  credentials: anonymous
 """
 
 _GEOTIFF = """\

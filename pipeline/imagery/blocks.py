@@ -19,6 +19,9 @@ LIMIT_BYTES = 50_331_648
 MAX_SIDE = 32_768
 """Most pixels along a side of one request (same source)."""
 
+_WORTH_TRYING, _TOO_MANY = 1, 20_000
+"""Patches to a tile, and patches, between which several tilings are tried."""
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -162,6 +165,8 @@ def _tilings(c: Ints, r: Ints, size: int, most: Legal) -> Iterator[Ints]:
         down = -(-n_r // tall)
         tall_px = (-(-n_r // down) - 1) * step_r + size
         shapes.add((across * down, abs(wide_px - tall_px), -(-n_c // across), -(-n_r // down)))
-    tries = 4 if len(c) <= 20_000 else 1
-    for _, _, wide, tall in sorted(shapes)[:tries]:
+    best = sorted(shapes)
+    # where patches are few to a tile, waste decides and not the tiling; many take long, and gain little
+    tries = 4 if _WORTH_TRYING * best[0][0] <= len(c) <= _TOO_MANY else 1
+    for _, _, wide, tall in best[:tries]:
         yield (r // step_r // tall) * (n_c // wide + 1) + c // step_c // wide

@@ -1,6 +1,6 @@
 """Where kinds of imagery meet their adapters: which scenes there are, and how their pixels are read."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -85,9 +85,7 @@ def find_imagery(
 
 
 @contextmanager
-def open_imagery(
-    config: DatasetConfig, base: Path, product: Product, exports: Mapping[str, str], folder: Path
-) -> Iterator[PixelReader]:
+def open_imagery(config: DatasetConfig, base: Path, product: Product, folder: Path) -> Iterator[PixelReader]:
     """A reader of pixels; closed at the end.
 
     Parameters
@@ -98,8 +96,6 @@ def open_imagery(
         Folder that its relative paths start from.
     product
         What all scenes have in common.
-    exports
-        Keys of exported files by scene, where assets are exported.
     folder
         Scratch folder.
     """
@@ -108,6 +104,6 @@ def open_imagery(
         with WindowReader(product.stretch) as reader:
             yield FileReader(reader)
     elif source.bucket is not None:
-        yield ExportReader(export_store(config, base), exports, folder, product.stretch)
+        yield ExportReader(export_store(config, base), source.bucket, folder, product.stretch)
     else:
         yield open_pixels(config, base, product)

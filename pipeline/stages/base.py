@@ -218,13 +218,6 @@ def put_file(context: Context, work: Work, name: str, path: Path, rows: int) -> 
     return Output(key, file_sha256(path), path.stat().st_size, rows)
 
 
-def put_bytes(context: Context, work: Work, name: str, data: bytes, suffix: str) -> Output:
-    """Write a small object under the unit's fingerprint and describe it."""
-    key = table_key(work, name, suffix)
-    context.store.put(key, data)
-    return Output(key, hashlib.sha256(data).hexdigest(), len(data), 1)
-
-
 def table_key(work: Work, name: str, suffix: str = "parquet") -> str:
     """Key of an output: ``tables/<stage>/<cell>/<fingerprint>.<name>.parquet``."""
     return f"tables/{work.unit.stage}/{work.unit.cell}/{work.fingerprint}.{name}.{suffix}"

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeline.ids import Json, canonical
+from pipeline.ids import Json
 from pipeline.imagery.earthengine.exports import run_exports
 from pipeline.imagery.earthengine.source import export_service
 from pipeline.imagery.usage import Usage, put_usage
 from pipeline.ledger import Unit
 from pipeline.sources import EarthEngineSource
-from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_bytes, scenes_used
+from pipeline.stages.base import Commits, Context, Result, Stage, Work, scenes_used
 from pipeline.types import Counts
 
 
@@ -19,10 +19,10 @@ def exporting(context: Context) -> EarthEngineSource | None:
 
 
 def exports_of(context: Context, commits: Commits, cell: str) -> Mapping[Unit, tuple[str, ...]]:
-    """The exports that a cell's pixels are cut from."""
+    """The exports that a cell's pixels are cut from; they decide when, not what, so none of their content."""
     if exporting(context) is None:
         return {}
-    return {Unit("exports", scene): ("export",) for scene in scenes_used(commits, cell)}
+    return {Unit("exports", scene): () for scene in scenes_used(commits, cell)}
 
 
 def _cells(context: Context, commits: Commits) -> Sequence[str]:
@@ -53,9 +53,8 @@ def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result
     poll_s = context.config.runtime.requests.poll_s
     for export in run_exports(service, scenes, source.bucket, poll_s=poll_s):
         work = by_scene[export.scene.id]
-        output = put_bytes(context, work, "export", canonical({"key": export.key}), "json")
         put_usage(context.store, work.unit, work.fingerprint, Usage(requests=1, batch_eecu_s=export.eecu_s))
-        yield work, Result(Counts(1, 1), {"export": output})
+        yield work, Result(Counts(1, 1))
 
 
 STAGE = Stage(

@@ -4,7 +4,6 @@ Windows come in whatever order suits their source. Finished ones are flushed as 
 worker loses seconds and asks for nothing twice; at the end all are written in the order of the patches.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
@@ -87,11 +86,11 @@ def _make(context: Context, work: Work) -> Result:
     folder_of_parts = _folder_of_parts(work)
     with scratch(context) as folder, Rows(folder / "images") as rows:
         for key, _ in list(context.store.list(folder_of_parts)):
-            rows.add(pq.read_table(pa.BufferReader(context.store.get(key)), schema=PART))
+            part = pq.read_table(pa.BufferReader(context.store.get(key)), schema=PART)
+            rows.add(part.filter(pc.invert(_unread(part))))  # what could not be read is tried again
         places = [place for place in places_of(context, patches) if place.patch not in rows]
         if places:
-            exports = _exports(context, work)
-            with open_imagery(context.config, context.base, context.product, exports, folder) as reader:
+            with open_imagery(context.config, context.base, context.product, folder) as reader:
                 for part in _parts(context, reader, places):
                     rows.add(part)
                     if reader.costly or rows.count < len(
@@ -105,8 +104,7 @@ def _make(context: Context, work: Work) -> Result:
             Stream(folder / "images.parquet", IMAGES, 1) as images,
         ):
             for table in rows.in_order(patches["id"].to_pylist()):
-                unread = pc.fill_null(pc.equal(table["verdict"], str(Reason.UNREADABLE)), False)
-                index.add(table.select(PIXEL_INDEX.names).filter(pc.invert(unread)))
+                index.add(table.select(PIXEL_INDEX.names).filter(pc.invert(_unread(table))))
                 images.add(table.select(IMAGES.names).filter(pc.is_null(table["verdict"])))
                 counts += _counts(table)
         outputs = {
@@ -114,14 +112,6 @@ def _make(context: Context, work: Work) -> Result:
             "images": put_file(context, work, "images", images.path, images.rows),
         }
     return Result(counts, outputs)
-
-
-def _exports(context: Context, work: Work) -> dict[str, str]:
-    """Keys of the exported files by scene, where assets are exported."""
-    outputs = {unit.cell: commit.outputs for unit, commit in work.inputs.items() if unit.stage == "exports"}
-    return {
-        scene: json.loads(context.store.get(found["export"].key))["key"] for scene, found in outputs.items()
-    }
 
 
 def patches_to_read(context: Context, work: Work) -> tuple[pa.Table, Counts]:
@@ -172,6 +162,11 @@ def _look(context: Context, batch: Batch) -> Iterator[Row]:
         verdict = judge(quality, context.config.quality)
         image = encode(window.pixels, context.config.shards) if verdict is None else None
         yield Row(place.patch, quality, verdict, image)
+
+
+def _unread(part: pa.Table) -> pa.ChunkedArray:
+    """Which rows could not be read."""
+    return pc.fill_null(pc.equal(part["verdict"], str(Reason.UNREADABLE)), False)
 
 
 def _counts(part: pa.Table) -> Counts:

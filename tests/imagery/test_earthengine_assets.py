@@ -210,6 +210,8 @@ WRONG: list[tuple[str, dict[str, Any], dict[str, Any], Why, str]] = [
     ("too old", asset(start="2019-12-31T23:59:59Z"), {}, Why.OUTSIDE_DATES, "of 2019-12-31"),
     ("too new", asset(start="2022-01-01T00:00:00Z"), {}, Why.OUTSIDE_DATES, "not between 2020-01-01 and 2021-12-31"),
     ("no date", asset() | {"startTime": ""}, {}, Why.OUTSIDE_DATES, "no start time"),
+    ("one image of two years", asset("Germany/Brandenburg/orthos/20cm", start="2022-08-23T00:00:00Z") | {"endTime": "2023-01-20"},
+     {"collection": "brandenburg"}, Why.OUTSIDE_DATES, "is of 2022-08-23 to 2023-01-20, not between"),
     ("cloudy", asset(**(S2 | {"CLOUDY_PIXEL_PERCENTAGE": 20.5})), {"collection": "sentinel-2", "max_cloud": 20},
      Why.CLOUDY, "has 20.5 % clouds"),
     ("clouds not measured", asset(**(S2 | {"CLOUDY_PIXEL_PERCENTAGE": -1})), {"collection": "sentinel-2", "max_cloud": 20},

@@ -104,7 +104,7 @@ def _simulate(cap: int, quota: int, *, faults: float) -> tuple[int, int, int]:
 
 
 def test_pacer_bounds_many_threads() -> None:
-    pacer = Pacer(5, 1e6)
+    pacer = Pacer(5, Bucket(1e6, 0.0))
     lock, now, peak = threading.Lock(), [0], [0]
 
     def work(_: int) -> None:
@@ -129,7 +129,7 @@ def test_pacer_keeps_the_rate_whatever_the_threads_do() -> None:
         with lock:
             now[0] += seconds
 
-    pacer, sent = Pacer(32, 50, clock=lambda: now[0], sleep=sleep), []
+    pacer, sent = Pacer(32, Bucket(50, now[0]), clock=lambda: now[0], sleep=sleep), []
 
     def work(_: int) -> None:
         with pacer.place():
@@ -143,7 +143,7 @@ def test_pacer_keeps_the_rate_whatever_the_threads_do() -> None:
 
 
 def test_a_place_is_given_back_after_an_error() -> None:
-    pacer = Pacer(1, 1e6)
+    pacer = Pacer(1, Bucket(1e6, 0.0))
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), pacer.place():
             raise ZeroDivisionError
@@ -152,7 +152,7 @@ def test_a_place_is_given_back_after_an_error() -> None:
 
 
 def test_a_cut_lets_those_in_flight_finish() -> None:
-    pacer = Pacer(2, 1e6)
+    pacer = Pacer(2, Bucket(1e6, 0.0))
     with pacer.place(), pacer.place():
         pacer.overloaded()
         assert pacer.limit == 1

@@ -1,7 +1,6 @@
 """What the transport does between a call and its answer: pauses, limits, memory, and when it gives up."""
 
 import datetime as dt
-import gzip
 import json
 import logging
 import threading
@@ -11,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from email.utils import format_datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -389,49 +387,6 @@ def test_statistics_and_one_warning(caplog: pytest.LogCaptureFixture) -> None:
     assert 0 < counted.seconds < 3
     assert len(caplog.records) == 1
     assert "restricted" in caplog.text
-
-
-def test_get() -> None:
-    listing = {"assets": [{"id": "a"}], "nextPageToken": "é"}
-
-    def compressed(handler: Handler) -> None:
-        handler.plain(200, gzip.compress(json.dumps(listing).encode()), {"Content-Encoding": "gzip"})
-
-    with serve(always=compressed) as server, asking(server, Limits()) as transport:
-        assert (
-            transport.get("/v1/c:listAssets", {"pageSize": 2, "filter": 'startTime >= "2020"'}, "list")
-            == listing
-        )
-        transport.get("/v1/c:listAssets", {"filter": "x" * 3000}, "list")
-        transport.get("/v1/c", {}, "asset")
-    brief, long, bare = server.seen
-    assert brief.method == "GET"
-    assert parse_qs(urlsplit(brief.path).query) == {"pageSize": ["2"], "filter": ['startTime >= "2020"']}
-    assert (long.method, long.path, long.headers["x-http-method-override"]) == (
-        "POST",
-        "/v1/c:listAssets",
-        "GET",
-    )
-    assert parse_qs(long.body.decode()) == {"filter": ["x" * 3000]}
-    assert bare.path == "/v1/c"
-
-
-@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff"])
-def test_get_asks_again_for_what_is_no_object(body: bytes) -> None:
-    clock = Clock()
-
-    def odd(handler: Handler) -> None:
-        handler.plain(200, body)
-
-    def empty(handler: Handler) -> None:
-        handler.plain(200, b"{}")
-
-    with (
-        serve(odd, always=empty) as server,
-        asking(server, Limits(), clock=clock, sleep=clock.sleep) as transport,
-    ):
-        assert transport.get("/v1/c", {}, "asset") == {}
-    assert transport.statistics.retries == {"body": 1}
 
 
 def test_messages_are_one_printable_line() -> None:

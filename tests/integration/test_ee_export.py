@@ -16,8 +16,9 @@ from pipeline.types import Asset, Scene
 from tests.ee_world import entry, imagery_values, write_catalog
 from tests.small_world import run, write_config, write_imagery, write_osm
 
+ASSET = Asset("TEST/ORTHO/a_20210615", "2021-06-16T00:00:00Z", ("R", "G", "B"), "uint8")
 SCENE = Scene(
-    "a_20210615", Asset("TEST/ORTHO/a_20210615", "2021-06-16T00:00:00Z", ("R", "G", "B"), "uint8"), "EPSG:26918",
+    "a_20210615", ASSET, "EPSG:26918",
     (0.6, 0.0, 0.0, 0.0, -0.6, 0.0), 192, 192, None, 0.6, (0.0, 0.0, 0.0, 0.0),
 )  # fmt: skip
 FAST = {"poll_s": 0.05, "attempts": 2, "backoff_s": 0.01}
@@ -67,13 +68,22 @@ def test_an_exported_file_of_another_shape_is_refused(server: Server, tmp_path: 
     build(tmp_path, server, "exported", **EXPORTED)
     (file,) = (tmp_path / "cloud").rglob("*.tif")
     write_imagery(file, columns=2)
+    assert "not the export of scene_20210615 (128 x 192 pixels instead of 192 x 192)" in again(
+        tmp_path, server
+    )
+    file.unlink()
+    assert "the exported file of scene_20210615 is gone" in again(tmp_path, server)
+
+
+def again(folder: Path, server: Server) -> str:
+    """Cut the patches once more; what went wrong."""
     for stage in ("pixels", "release"):
-        for commit in (tmp_path / "store" / "commits" / stage).rglob("*.json"):
+        for commit in (folder / "store" / "commits" / stage).rglob("*.json"):
             commit.unlink()
     source = imagery_values(server.url, **EXPORTED)
-    outcome = run(write_config(tmp_path, name="exported", imagery=source, runtime={"workers": 1}))
+    outcome = run(write_config(folder, name="exported", imagery=source, runtime={"workers": 1}))
     assert outcome.exit_code == 3
-    assert "not the export of scene_20210615 (128 x 192 pixels instead of 192 x 192)" in str(outcome.errors)
+    return str(outcome.errors)
 
 
 class Service:
@@ -103,10 +113,10 @@ class Service:
 def test_one_look_covers_all_operations() -> None:
     service = Service("SUCCEEDED")
     pauses: list[float] = []
-    scenes = [SCENE, replace(SCENE, id="b_20210615", pixels=replace(SCENE.pixels, id="TEST/ORTHO/b"))]
+    scenes = [SCENE, replace(SCENE, id="b_20210615", pixels=replace(ASSET, id="TEST/ORTHO/b"))]
     done = list(run_exports(service, scenes, "bucket/prefix", poll_s=7, sleep=pauses.append))
     assert [export.scene.id for export in done] == ["a_20210615", "b_20210615"]
-    assert pauses == [7]
+    assert pauses == [7, 7]  # started, running, done
     assert {export.eecu_s for export in done} == {1.5}
     assert [target for target, _ in service.started] == [f"bucket/{e.key.removesuffix('.tif')}" for e in done]
 
@@ -118,9 +128,20 @@ def test_a_failed_export_is_tried_once_more() -> None:
     assert len({request_id for _, request_id in service.started}) == 2
 
 
-def test_an_export_that_fails_twice_is_said() -> None:
-    service = Service("FAILED", "FAILED")
+def test_an_export_that_fails_twice_is_said_and_another_run_tries_again() -> None:
+    service = Service("FAILED", "FAILED", "SUCCEEDED")
     with pytest.raises(Permanent, match=r"1 exports failed twice: a_20210615: Internal trouble\."):
+        list(run_exports(service, [SCENE], "bucket", sleep=lambda _s: None))
+    assert len(service.started) == 2
+    (done,) = run_exports(service, [SCENE], "bucket", sleep=lambda _s: None)
+    assert done.scene is SCENE
+    assert len({request_id for _, request_id in service.started}) == 3
+
+
+def test_an_export_that_is_never_listed_is_not_waited_for_for_ever() -> None:
+    service = Service("RUNNING")
+    service.operations = dict  # type: ignore[method-assign]  # starts are forgotten
+    with pytest.raises(Permanent, match="does not list it"):
         list(run_exports(service, [SCENE], "bucket", sleep=lambda _s: None))
 
 
@@ -129,7 +150,7 @@ def test_the_same_pixels_have_the_same_request_and_file_and_others_have_not() ->
     for service in (first, second):
         list(run_exports(service, [SCENE], "bucket", sleep=lambda _s: None))
     assert first.started == second.started
-    changed = replace(SCENE, pixels=replace(SCENE.pixels, updated="2022-01-01T00:00:00Z"))
+    changed = replace(SCENE, pixels=replace(ASSET, updated="2022-01-01T00:00:00Z"))
     assert export_key(changed, "bucket") != export_key(SCENE, "bucket")
 
 
@@ -138,4 +159,4 @@ def test_what_does_not_fit_an_export_is_refused() -> None:
     with pytest.raises(Misconfigured, match="method: pixels"):
         check_exportable(replace(SCENE, width=MAX_SIDE + 1))
     with pytest.raises(Misconfigured, match="native grid"):
-        check_exportable(replace(SCENE, pixels=replace(SCENE.pixels, factor=2)))
+        check_exportable(replace(SCENE, pixels=replace(ASSET, factor=2)))

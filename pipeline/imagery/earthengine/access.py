@@ -4,6 +4,7 @@ Tokens are kept from everybody but the servers of their issuer (see `hosts`), an
 """
 
 import json
+import logging
 import os
 import threading
 import time
@@ -225,6 +226,7 @@ def _of_key(path: Path, server: Server, scopes: list[str]) -> tuple[Credentials,
 def _of_adc(server: Server, scopes: list[str], project: str) -> tuple[Credentials, str] | None:
     """Application default credentials, with scopes: google-auth asks for an empty scope without."""
     source = "application default credentials"
+    logging.getLogger("google.auth").setLevel(logging.ERROR)  # warns of each place where there are none
     try:
         found, _ = google.auth.default(scopes=scopes, request=TokenRequest(), quota_project_id=project)
     except DefaultCredentialsError as error:

@@ -1,6 +1,7 @@
 """Bodies of answers: read within a time limit and a bound on memory, and Retry-After."""
 
 import datetime as dt
+import mmap
 import threading
 import time
 from email.utils import parsedate_to_datetime
@@ -13,6 +14,7 @@ from pipeline.imagery.earthengine.verdicts import BadBody
 CHUNK_BYTES = (1 << 17) - 64  # below what the C library gets from the kernel, and returns, each time
 LARGEST_BODY = 1 << 26  # Earth Engine answers with at most 48 MB
 LARGEST_ERROR = 1 << 16
+MAPPED_FROM = 1 << 20
 HEADER_ROOM = 1 << 16  # what an answer may have beyond its pixels
 
 
@@ -163,7 +165,7 @@ def _length(answer: urllib3.BaseHTTPResponse) -> int | None:
 
 
 def _read_exactly(answer: urllib3.BaseHTTPResponse, length: int, deadline: Deadline) -> memoryview:
-    body, at = np.empty(length, np.uint8).data, 0  # a bytearray would be zeroed first
+    body, at = _memory(length), 0
     while at < length:
         chunk = answer.read1(min(CHUNK_BYTES, length - at))
         if not chunk:
@@ -172,6 +174,16 @@ def _read_exactly(answer: urllib3.BaseHTTPResponse, length: int, deadline: Deadl
         at += len(chunk)
         deadline.check()
     return body
+
+
+def _memory(length: int) -> memoryview:
+    """Memory for a body. Large ones are mapped: each goes back to the system when it is no longer needed.
+
+    The C library would keep some of what it freed for every thread that ever read a large answer.
+    """
+    if length < MAPPED_FROM:
+        return np.empty(length, np.uint8).data  # a bytearray would be zeroed first
+    return memoryview(mmap.mmap(-1, length))
 
 
 def _read_all(answer: urllib3.BaseHTTPResponse, most: int, deadline: Deadline) -> memoryview:

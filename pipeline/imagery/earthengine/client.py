@@ -4,6 +4,7 @@ The only module that loads it, and only when it is needed. The client's own retr
 cannot tell what is worth trying again: requests are tried again here, by the rules of `verdicts`.
 """
 
+import logging
 import random
 import threading
 import time
@@ -180,6 +181,8 @@ class Client:
 
         _disconnect()
         ee.Reset()
+        # It logs every refusal, tried again or not; what matters is in the error raised here.
+        logging.getLogger("googleapiclient").setLevel(logging.CRITICAL)
         # Asks another host, by other means, without a timeout; only to warn of retired assets.
         ee.deprecation._FetchDataCatalogStac = dict  # noqa: SLF001
         state = _state.get_state()
@@ -230,7 +233,7 @@ def _judge(error: Exception) -> tuple[Judgement, float]:
     """What an error of the client means, and the seconds that the service asks to wait."""
     import requests  # noqa: PLC0415
     from google.auth.exceptions import GoogleAuthError, InvalidOperation  # noqa: PLC0415
-    from googleapiclient.errors import HttpError, UnknownApiNameOrVersion  # noqa: PLC0415
+    from googleapiclient.errors import HttpError, InvalidJsonError, UnknownApiNameOrVersion  # noqa: PLC0415
 
     http = error if isinstance(error, HttpError) else error.__context__
     if isinstance(http, HttpError):
@@ -240,11 +243,14 @@ def _judge(error: Exception) -> tuple[Judgement, float]:
     if isinstance(error, InvalidOperation):  # what anonymous credentials say to a 401
         return judge_answer(401, b"the server wants credentials", ""), 0.0
     if isinstance(error, GoogleAuthError):
-        return judge_refresh(str(error), retryable=error.retryable), 0.0
+        # The first argument is the message, the second the whole answer.
+        said = str(error.args[0]) if error.args else type(error).__name__
+        return judge_refresh(said, retryable=error.retryable), 0.0
     if isinstance(error, requests.TooManyRedirects):
         return judge_answer(302, b"the server redirects", ""), 0.0
-    if isinstance(error, UnknownApiNameOrVersion):
-        return judge_answer(404, b"<title>no API description</title>", "text/html"), 0.0
+    if isinstance(error, UnknownApiNameOrVersion | InvalidJsonError):
+        advice = "this is no Earth Engine server: check the url"
+        return Judgement(Verdict.FATAL_RUN, "url", "it does not say which API it serves", advice), 0.0
     if isinstance(error, OSError):
         return judge_failure(_root(error)), 0.0
     return Judgement(Verdict.FATAL_ITEM, "answer", clean(str(error)) or type(error).__name__), 0.0

@@ -1,23 +1,27 @@
 """Windows cut from exported files."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import rasterio
+from pyproj import CRS
 from rasterio.errors import RasterioIOError
 
 from pipeline.errors import Permanent
+from pipeline.imagery.earthengine.exports import export_key
 from pipeline.imagery.earthengine.tasks import asset_of
 from pipeline.imagery.files import FileReader
 from pipeline.imagery.places import Batch, Place
 from pipeline.imagery.usage import Usage
-from pipeline.imagery.windows import WindowReader
+from pipeline.imagery.windows import Window, WindowReader
 from pipeline.store import Store
-from pipeline.types import RasterFile, Scene, Stretch
+from pipeline.types import Asset, RasterFile, Scene, Stretch
 
 _COPY_BYTES = 8 * 2**20
+_NAME = "export.tif"
 
 
 class ExportReader:
@@ -27,8 +31,8 @@ class ExportReader:
     ----------
     store
         Where the exported files are.
-    keys
-        Their keys by scene id.
+    bucket
+        ``bucket/prefix`` that they were exported to.
     folder
         Scratch folder.
     stretch
@@ -38,8 +42,8 @@ class ExportReader:
     costly = False
     usage = Usage()
 
-    def __init__(self, store: Store, keys: Mapping[str, str], folder: Path, stretch: Stretch | None) -> None:
-        self._store, self._keys, self._folder, self._stretch = store, keys, folder, stretch
+    def __init__(self, store: Store, bucket: str, folder: Path, stretch: Stretch | None) -> None:
+        self._store, self._bucket, self._folder, self._stretch = store, bucket, folder, stretch
 
     def read(self, places: Sequence[Place]) -> Iterator[Batch]:
         """Every place once, scene by scene.
@@ -53,34 +57,50 @@ class ExportReader:
             inside = list(group)
             scene = self._local(inside[0].scene)
             with WindowReader(self._stretch) as reader:
-                yield from FileReader(reader).read([place._replace(scene=scene) for place in inside])
-            Path(_file(scene).path).unlink()
+                batches = FileReader(reader).read([place._replace(scene=scene) for place in inside])
+                for batch in batches:
+                    yield [(place, None if window is None else _told(window)) for place, window in batch]
+            (self._folder / _NAME).unlink()
 
     def _local(self, scene: Scene) -> Scene:
         """The scene with its pixels in a file on the scratch disk."""
-        path = self._folder / "export.tif"
-        with self._store.open(self._keys[scene.id]) as source, path.open("wb") as target:
-            while chunk := source.read(_COPY_BYTES):
-                target.write(chunk)
-        bands = len(asset_of(scene).bands)
-        wrong = _difference(path, scene, bands)
-        if wrong:
-            msg = (
-                f"{self._store.url}/{self._keys[scene.id]}: not the export of {scene.id} ({wrong}); "
-                "delete the file and its commit under commits/exports, and run again"
-            )
+        path, key = self._folder / _NAME, export_key(scene, self._bucket)
+        where = f"{self._store.url}/{key}"
+        again = "delete commits/exports in the store and run again, it is exported once more"
+        try:
+            with self._store.open(key) as source, path.open("wb") as target:
+                while chunk := source.read(_COPY_BYTES):
+                    target.write(chunk)
+        except FileNotFoundError as error:
+            msg = f"{where}: the exported file of {scene.id} is gone; {again}"
+            raise Permanent(msg) from error
+        asset = asset_of(scene)
+        if wrong := _difference(path, scene, asset):
+            msg = f"{where}: not the export of {scene.id} ({wrong}); delete the file, then {again}"
             raise Permanent(msg)
+        bands = len(asset.bands)
         return replace(scene, pixels=RasterFile(str(path), "", tuple(range(1, bands + 1)), bands + 1))
 
 
-def _difference(path: Path, scene: Scene, bands: int) -> str | None:
+def _told(window: Window) -> Window:
+    """A window judged as one that was asked for: 0 in all bands everywhere counts as missing."""
+    return window._replace(valid=np.zeros_like(window.valid)) if not window.pixels.any() else window
+
+
+def _difference(path: Path, scene: Scene, asset: Asset) -> str | None:
     """What tells an exported file from the scene."""
     try:
         with rasterio.open(path, driver="GTiff") as dataset:
             if (dataset.width, dataset.height) != (scene.width, scene.height):
                 return f"{dataset.width} x {dataset.height} pixels instead of {scene.width} x {scene.height}"
-            if dataset.count != bands + 1:
-                return f"{dataset.count} bands instead of {bands} and a validity band"
+            if dataset.count != len(asset.bands) + 1:
+                return f"{dataset.count} bands instead of {len(asset.bands)} and a validity band"
+            if set(dataset.dtypes) != {asset.dtype}:
+                return f"pixels of {dataset.dtypes[0]} instead of {asset.dtype}"
+            if dataset.crs is None or not CRS.from_wkt(dataset.crs.to_wkt()).equals(
+                CRS(scene.crs), ignore_axis_order=True
+            ):
+                return f"another CRS than {scene.crs}"
             if not dataset.transform.almost_equals(
                 rasterio.Affine(*scene.transform), 1e-6 * scene.transform[0]
             ):
@@ -88,10 +108,3 @@ def _difference(path: Path, scene: Scene, bands: int) -> str | None:
     except RasterioIOError as error:
         return f"not a GeoTIFF: {' '.join(str(error).split())}"
     return None
-
-
-def _file(scene: Scene) -> RasterFile:
-    if not isinstance(scene.pixels, RasterFile):
-        msg = f"{scene.id}: not a file"
-        raise TypeError(msg)
-    return scene.pixels

@@ -18,7 +18,11 @@ from pipeline.types import Scene
 
 _NAMESPACE = uuid.UUID("3d1c6f6e-2f0e-5b0c-9a44-0f6d6a4b7c55")
 _ATTEMPTS = 2
-_COPY_BYTES = 8 * 2**20
+"""Starts of one export in one run."""
+
+_PATIENT_LOOKS = 20
+"""Looks after which an operation that was started and is not listed counts as lost."""
+
 _TAG = "skyteller-exports"
 """Workload tag. The same in every run: a start is repeatable only if all of it is the same."""
 
@@ -109,43 +113,81 @@ def run_exports(
 
     Raises
     ------
+    Misconfigured
+        Before anything is started: a scene cannot be exported.
     Permanent
-        At the end: exports that failed twice, with the service's message.
+        At the end: exports that failed twice in this run, with the service's message.
     """
-    name, _, _ = bucket.partition("/")
-    running: dict[str, tuple[Scene, int]] = {}
-    failed: list[str] = []
-
-    def start(scene: Scene, attempt: int) -> None:
-        check_exportable(scene)
-        key = export_key(scene, bucket)
-        request_id = str(uuid.uuid5(_NAMESPACE, f"{name}/{key}#{attempt}"))
-        service.start(scene, f"{name}/{key.removesuffix('.tif')}", request_id)
-        running[request_id] = (scene, attempt)
-
     for scene in scenes:
-        start(scene, 1)
-    while running:
-        operations = service.operations()
-        for request_id, (scene, attempt) in list(running.items()):
-            metadata = operations.get(request_id, {}).get("metadata", {})
-            if metadata.get("state") == "SUCCEEDED":
-                del running[request_id]
-                yield Export(
-                    scene, export_key(scene, bucket), float(metadata.get("batchEecuUsageSeconds", 0.0))
-                )
-            elif metadata.get("state") in ("FAILED", "CANCELLED"):
-                del running[request_id]
-                if attempt < _ATTEMPTS:
-                    start(scene, attempt + 1)
-                else:
-                    why = operations[request_id].get("error", {}).get("message", metadata["state"])
-                    failed.append(f"{scene.id}: {why}")
-        if running:
+        check_exportable(scene)
+    operations = service.operations()
+    jobs = {scene.id: _Job(scene, bucket) for scene in scenes}
+    failed: list[str] = []
+    while jobs:
+        for job in list(jobs.values()):
+            state = job.look(operations)
+            if state == "SUCCEEDED":
+                del jobs[job.scene.id]
+                yield Export(job.scene, export_key(job.scene, bucket), job.eecu_s(operations))
+            elif state is None and job.may_start:
+                job.start(service)
+            elif state is None:
+                del jobs[job.scene.id]
+                failed.append(f"{job.scene.id}: {job.why}")
+        if jobs:
             sleep(poll_s)
+            operations = service.operations()
     if failed:
-        msg = f"{len(failed)} exports failed twice: {'; '.join(failed[:3])}"
+        msg = (
+            f"{len(failed)} exports failed twice: {'; '.join(failed[:3])}; mend what the service names "
+            "(may it write to the bucket?) and run again"
+        )
         raise Permanent(msg)
+
+
+class _Job:
+    """The export of a scene over its attempts: each has a request id of its own, the same in every run."""
+
+    def __init__(self, scene: Scene, bucket: str) -> None:
+        self.scene, self.why = scene, ""
+        self._bucket, _, _ = bucket.partition("/")
+        self._key = export_key(scene, bucket)
+        self._attempt, self._starts = 1, 0
+        self._looks: int | None = None  # at the attempt that this run has started
+
+    @property
+    def may_start(self) -> bool:
+        """Whether this run may try (again)."""
+        return self._starts < _ATTEMPTS
+
+    @property
+    def _request_id(self) -> str:
+        return str(uuid.uuid5(_NAMESPACE, f"{self._bucket}/{self._key}#{self._attempt}"))
+
+    def look(self, operations: Mapping[str, Mapping[str, Any]]) -> str | None:
+        """The state of the newest attempt; None where there is none that may still succeed."""
+        while (found := operations.get(self._request_id)) is not None:
+            state = str(found.get("metadata", {}).get("state"))
+            if state not in ("FAILED", "CANCELLED"):
+                return state
+            self.why = found.get("error", {}).get("message", state)
+            self._attempt, self._looks = self._attempt + 1, None
+        if self._looks is None:
+            return None
+        self._looks += 1
+        if self._looks <= _PATIENT_LOOKS:
+            return "PENDING"
+        self.why, self._starts = "it was started, but the service does not list it", _ATTEMPTS
+        return None
+
+    def start(self, service: ExportService) -> None:
+        """Start the next attempt."""
+        self._starts, self._looks = self._starts + 1, 0
+        service.start(self.scene, f"{self._bucket}/{self._key.removesuffix('.tif')}", self._request_id)
+
+    def eecu_s(self, operations: Mapping[str, Mapping[str, Any]]) -> float:
+        """What it cost, EECU-seconds."""
+        return float(operations[self._request_id].get("metadata", {}).get("batchEecuUsageSeconds", 0.0))
 
 
 class Exporter:

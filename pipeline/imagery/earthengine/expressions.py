@@ -37,8 +37,8 @@ def laid_over(api: Any, asset_ids: Sequence[str], bands: Sequence[str]) -> "ee.I
 
 
 def valid_band(api: Any, image: "ee.Image") -> "ee.Image":
-    """1 where all bands hold data. The cast cuts fractions off: pixels that are masked in part hold none."""
-    valid: ee.Image = image.mask().reduce(api.Reducer.min()).toUint8().rename([VALID])
+    """1 where all bands hold data. Rounded up: what is masked in part has a value, and counts as data."""
+    valid: ee.Image = image.mask().reduce(api.Reducer.min()).ceil().toUint8().rename([VALID])
     return valid
 
 

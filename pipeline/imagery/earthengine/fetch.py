@@ -1,4 +1,8 @@
-"""Gets one block: one request where it fits, four where it does not, and the mask where it is needed."""
+"""Gets one block: one request where it fits, four where it does not, and the mask where it is needed.
+
+Earth Engine hands out masked pixels as 0, which is also black. Where a patch leaves that open, the mask of the
+assets is asked for as well.
+"""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -49,15 +53,15 @@ class Fetched:
     Attributes
     ----------
     pixels
-        ``(H, W, C)`` in the assets' type, requested pixels.
-    valid
-        ``(H, W) bool``; None where every pixel holds data.
+        ``(H, W, C)`` in the assets' type, requested pixels; what is missing is 0.
+    mask
+        ``(H, W) bool``: which pixels hold data in all bands; None where no patch of the block needs it.
     held
         Bytes to give back to the gate.
     """
 
     pixels: npt.NDArray[Any]
-    valid: npt.NDArray[np.bool_] | None
+    mask: npt.NDArray[np.bool_] | None
     held: int
 
 
@@ -102,7 +106,7 @@ class Fetcher:
             return Fetched(pixels[:, :, :-1], pixels[:, :, -1] != 0, held)
         pixels, held = self._get(task, box, None, bands, gated=True)
         try:
-            return Fetched(pixels, self._valid(task, box, pixels), held)
+            return Fetched(pixels, self._mask_if_needed(task, box, pixels), held)
         except BaseException:
             self._session.gate.release(held)
             raise
@@ -111,16 +115,12 @@ class Fetcher:
         """Give the memory of a block back. Call it when the block is no longer needed."""
         self._session.gate.release(fetched.held)
 
-    def _valid(self, task: Task, box: _Box, pixels: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
-        """Which pixels hold data; None where all do."""
-        if pixels.min() > 0:
+    def _mask_if_needed(
+        self, task: Task, box: _Box, pixels: npt.NDArray[Any]
+    ) -> npt.NDArray[np.bool_] | None:
+        """The mask of a block where any of its patches needs it."""
+        if pixels.min() > 0 or not any(_doubtful(pixels[place_in(task, place)]) for place in task.places):
             return None
-        empty: npt.NDArray[np.bool_] = (pixels == 0).all(axis=2)
-        if not empty.any():
-            return None
-        per = averaged(task.assets[0].factor)
-        if all(_blank(empty, task, place, per) in (0.0, 1.0) for place in task.places):
-            return ~empty
         with completing():
             return self._mask(task, box)
 
@@ -188,7 +188,8 @@ class Fetcher:
         def decode(data: bytes | bytearray | memoryview) -> tuple[npt.NDArray[Any], int]:
             return decode_npy(data, bands, box.height, box.width), len(data) if gated else 0
 
-        answer = self._session.transport.post(path, body, decode, what, gated=gated)
+        expect = box.width * box.height * sum(np.dtype(dtype).itemsize for _, dtype in bands)
+        answer = self._session.transport.post(path, body, decode, what, gated=gated, expect=expect)
         with self._lock:
             self._pixels += box.width * box.height
         return answer
@@ -220,8 +221,36 @@ def _grid(task: Task, box: _Box) -> dict[str, Any]:
     }
 
 
-def _blank(empty: npt.NDArray[np.bool_], task: Task, place: Place, per: int) -> float:
-    """Share of the pixels of a patch that are 0 in all bands."""
+def place_in(task: Task, place: Place) -> tuple[slice, slice]:
+    """Where a patch lies in the requested pixels of its block."""
+    per = averaged(task.assets[0].factor)
     top, left = (place.row - task.block.row) * per, (place.col - task.block.col) * per
     side = place.size * per
-    return float(empty[top : top + side, left : left + side].mean())
+    return slice(top, top + side), slice(left, left + side)
+
+
+def valid_pixels(
+    pixels: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None
+) -> npt.NDArray[np.bool_] | None:
+    """Which pixels of a patch hold data; None for all.
+
+    Judged from the patch alone, never from the block that it came in: a patch without a 0 is whole, one that
+    is 0 everywhere is empty, and for all others the mask decides.
+
+    Parameters
+    ----------
+    pixels
+        ``(H, W, C)``, requested pixels of the patch.
+    mask
+        The assets' mask there.
+    """
+    if pixels.min() > 0:
+        return None
+    if not _doubtful(pixels):
+        return np.zeros(pixels.shape[:2], dtype=bool) if not pixels.any() else None
+    return mask
+
+
+def _doubtful(pixels: npt.NDArray[Any]) -> bool:
+    """Whether black and missing cannot be told apart: some samples are 0, but not all."""
+    return bool((pixels == 0).any() and pixels.any())

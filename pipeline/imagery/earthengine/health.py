@@ -28,6 +28,7 @@ class Health:
         self._first: SkytellerError | None = None
         self._fatal_in_a_row = 0
         self._failing_since: float | None = None
+        self._failed_at = float("-inf")
         self._probed_at = float("-inf")
         self._last = ""
 
@@ -77,8 +78,10 @@ class Health:
         """
         with self._lock:
             self._last = message
-            if self._failing_since is None:
-                self._failing_since = self._clock()
+            now = self._clock()
+            if self._failing_since is None or self._was_idle(now):
+                self._failing_since = now
+            self._failed_at = now
             if self._is_down():
                 self._probed_at = self._clock()
                 raise self._down(where)
@@ -96,7 +99,14 @@ class Health:
         self._stopped.wait(seconds)
 
     def _is_down(self) -> bool:
-        return self._failing_since is not None and self._clock() - self._failing_since >= self._patience_s
+        now = self._clock()
+        if self._failing_since is None or self._was_idle(now):
+            return False
+        return now - self._failing_since >= self._patience_s
+
+    def _was_idle(self, now: float) -> bool:
+        """Whether so long nothing was tried that the last failure tells nothing about the service any more."""
+        return now - self._failed_at > max(self._patience_s, 2 * PROBE_EVERY_S)
 
     def _down(self, where: str) -> Transient:
         return Transient(

@@ -248,4 +248,7 @@ def _why_all_rejected(collection: Collection, rejections: Sequence[Rejection]) -
     for why, count in counts.most_common():
         example = next(rejection for rejection in rejections if rejection.why == why)
         lines.append(f"{why} {count}, for example {example.asset} {example.message}")
-    return f"imagery: none of the {len(rejections)} scenes of {collection.id} in the area can be used: {'; '.join(lines)}"
+    return (
+        f"imagery: none of the {len(rejections)} scenes of {collection.id} in the area can be used: "
+        f"{'; '.join(lines)}; ask for other bands, dates or pixel sizes"
+    )

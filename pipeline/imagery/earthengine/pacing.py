@@ -45,7 +45,7 @@ class Concurrency:
 
 
 class Bucket:
-    """Tokens that fill up at a rate. Not thread-safe.
+    """Tokens that fill up at a rate. Thread-safe.
 
     Parameters
     ----------
@@ -59,15 +59,17 @@ class Bucket:
         self._rate = per_second
         self._size = max(1.0, per_second / 10)
         self._tokens, self._at = self._size, now
+        self._lock = threading.Lock()
 
     def take(self, now: float) -> float:
         """Take a token and return 0, or return the seconds until there is one."""
-        self._tokens = min(self._size, self._tokens + (now - self._at) * self._rate)
-        self._at = now
-        if self._tokens < 1 - 1e-9:  # a wait of less than a clock tick would never end
-            return (1 - self._tokens) / self._rate
-        self._tokens -= 1
-        return 0.0
+        with self._lock:
+            self._tokens = min(self._size, self._tokens + max(0.0, now - self._at) * self._rate)
+            self._at = max(self._at, now)
+            if self._tokens < 1 - 1e-9:  # a wait of less than a clock tick would never end
+                return (1 - self._tokens) / self._rate
+            self._tokens -= 1
+            return 0.0
 
 
 class Pacer:
@@ -80,8 +82,8 @@ class Pacer:
     ----------
     in_flight
         Most requests in flight.
-    per_second
-        Most requests a second, on average.
+    bucket
+        Bounds the requests a second; may be shared with other pacers.
     clock, sleep
         Time, in seconds.
     """
@@ -89,14 +91,14 @@ class Pacer:
     def __init__(
         self,
         in_flight: int,
-        per_second: float,
+        bucket: Bucket,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._clock, self._sleep = clock, sleep
         self._concurrency = Concurrency(in_flight)
-        self._bucket = Bucket(per_second, clock())
+        self._bucket = bucket
         self._door = threading.Lock()
         self._state = threading.Condition()
         self._in_flight = self._peak = 0

@@ -1,12 +1,9 @@
-"""Pixels of assets: blocks asked for in parallel, cut into windows, with what is missing known for certain.
-
-Earth Engine hands out masked pixels as 0, which is also black. A block without a pixel that is 0 in all
-bands is complete; where there is one in a patch that is not all 0, the assets' mask is asked for as well.
-"""
+"""Pixels of assets: blocks asked for in parallel, cut into windows, with what is missing known for certain."""
 
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -14,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import Exhausted, Misconfigured, Permanent, Transient
-from pipeline.imagery.earthengine.fetch import Fetcher
+from pipeline.imagery.earthengine.fetch import Fetched, Fetcher, place_in, valid_pixels
 from pipeline.imagery.earthengine.tasks import Task, averaged, plan_tasks
 from pipeline.imagery.places import Batch, Place
 from pipeline.imagery.stretch import to_uint8
@@ -72,9 +69,10 @@ class AssetReader:
         Misconfigured, Exhausted
             After what was under way: no more can be fetched in this run.
         """
-        tasks = plan_tasks(places, self._waste)
         late: list[Transient] = []
-        for task, future in self._answers(tasks):
+        done = 0
+        for task, future in self._answers(plan_tasks(places, self._waste)):
+            done += 1
             error = future.exception()
             if isinstance(error, Transient):
                 late.append(error)
@@ -85,19 +83,19 @@ class AssetReader:
                 fetched = future.result()
                 self._patches += len(task.places)
                 try:
-                    yield self._cut(task, fetched.pixels, fetched.valid)
+                    yield self._cut(task, fetched)
                 finally:
                     self._fetcher.release(fetched)
         if late:
-            msg = (
-                f"{len(late)} of {len(tasks)} requests to Earth Engine did not succeed; the last: {late[-1]}"
-            )
+            msg = f"{len(late)} of {done} requests to Earth Engine did not succeed; the last: {late[-1]}"
             raise Transient(msg) from late[-1]
 
-    def _answers(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, "Future[Any]"]]:
-        """Blocks as they come. After an error that ends the run, those under way come first."""
-        waiting = iter(tasks)
-        running: dict[Future[Any], Task] = {}
+    def _answers(self, waiting: Iterator[Task]) -> Iterator[tuple[Task, "Future[Fetched]"]]:
+        """Blocks as they come, the first while others are still planned.
+
+        After an error that ends the run, those under way come first.
+        """
+        running: dict[Future[Fetched], Task] = {}
         ending: BaseException | None = None
         with ThreadPoolExecutor(self._threads, "earthengine") as pool:
             try:
@@ -116,23 +114,38 @@ class AssetReader:
             finally:
                 for future in running:
                     future.cancel()
+                    future.add_done_callback(self._let_go)
         if ending is not None:
             raise ending
 
-    def _cut(self, task: Task, pixels: _Pixels, valid: _Mask | None) -> Batch:
+    def _let_go(self, future: "Future[Fetched]") -> None:
+        """Give up a block that nobody waits for: others may wait for its memory."""
+        if not future.cancelled() and future.exception() is None:
+            self._fetcher.release(future.result())
+
+    def _cut(self, task: Task, fetched: Fetched) -> Batch:
         """The windows of a block: views of it."""
         per = averaged(task.assets[0].factor)
-        if per > 1:
-            pixels, valid = _mean(pixels, per), None if valid is None else _all(valid, per)
-        picture = to_uint8(pixels, self._stretch)
-        if valid is None:
-            valid = np.ones(picture.shape[:2], dtype=bool)
+        pixels = fetched.pixels
+        picture = to_uint8(pixels if per == 1 else _mean(pixels, per), self._stretch)
         batch: Batch = []
         for place in task.places:
+            part = place_in(task, place)
+            valid = valid_pixels(pixels[part], None if fetched.mask is None else fetched.mask[part])
+            if valid is not None and per > 1:
+                valid = _all(valid, per)
             top, left = place.row - task.block.row, place.col - task.block.col
-            part = np.s_[top : top + place.size, left : left + place.size]
-            batch.append((place, Window(picture[part], valid[part])))
+            window = picture[top : top + place.size, left : left + place.size]
+            batch.append((place, Window(window, _complete(place.size) if valid is None else valid)))
         return batch
+
+
+@lru_cache(maxsize=4)
+def _complete(size: int) -> _Mask:
+    """A mask without a gap, one for all windows."""
+    valid = np.ones((size, size), dtype=bool)
+    valid.setflags(write=False)
+    return valid
 
 
 def _mean(pixels: _Pixels, per: int) -> _Pixels:

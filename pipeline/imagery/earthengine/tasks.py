@@ -69,8 +69,8 @@ def sample_bytes(asset: Asset, *, mosaic: bool) -> int:
     return bands * (np.dtype(asset.dtype).itemsize + 1)
 
 
-def plan_tasks(places: Sequence[Place], waste: float) -> list[Task]:
-    """The blocks that hold the places; the same whatever the order of the places.
+def plan_tasks(places: Sequence[Place], waste: float) -> Iterator[Task]:
+    """The blocks that hold the places, scene by scene; the same whatever the order of the places.
 
     Parameters
     ----------
@@ -80,7 +80,8 @@ def plan_tasks(places: Sequence[Place], waste: float) -> list[Task]:
         Pixels asked for per pixel needed, at most, before patches go singly.
     """
     ordered = sorted(places, key=lambda place: (_sources(place), place.row, place.col))
-    return [task for _, group in groupby(ordered, key=_sources) for task in _tasks(list(group), waste)]
+    for _, group in groupby(ordered, key=_sources):
+        yield from _tasks(list(group), waste)
 
 
 def _sources(place: Place) -> tuple[str, ...]:

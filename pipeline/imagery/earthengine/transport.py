@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 import urllib3
 
@@ -23,7 +22,7 @@ from pipeline.imagery.earthengine.answers import ByteGate, Deadline, read_body, 
 from pipeline.imagery.earthengine.health import Health
 from pipeline.imagery.earthengine.hosts import Server, tls
 from pipeline.imagery.earthengine.meter import Meter, Statistics
-from pipeline.imagery.earthengine.pacing import Pacer
+from pipeline.imagery.earthengine.pacing import Bucket, Pacer
 from pipeline.imagery.earthengine.verdicts import (
     BadBody,
     Judgement,
@@ -36,7 +35,9 @@ __all__ = ["ByteGate", "Limits", "Statistics", "Transport"]
 
 Json = dict[str, Any]
 T = TypeVar("T")
-LONGEST_TARGET = 2048  # a longer GET goes as POST, as Google's own client does
+_ASIDE_SHARE = 16
+"""One place in so many is kept for what is asked for while holding bytes of the gate. Without, a service full
+of answers that wait for the gate, and holders of bytes that wait for a place, would wait for each other."""
 
 USER_AGENT = f"skyteller/{__version__} (gzip)"  # Google compresses only for agents that say so
 
@@ -76,13 +77,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    method: str
-    target: str
-    body: bytes | None
+    path: str
+    body: bytes
     headers: Mapping[str, str]
     what: str
-    gate: ByteGate | None = None
-    expect: int | None = None
+    gate: ByteGate | None
+    expect: int | None
+    aside: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +127,17 @@ class Transport:
         self._clock, self._uniform = clock, uniform
         self._health = Health(limits.patience_s, clock)
         self._sleep = sleep or self._health.sleep
-        self._pacer = Pacer(limits.in_flight, limits.per_second, clock=clock, sleep=sleep or time.sleep)
+        bucket, rest = Bucket(limits.per_second, clock()), sleep or time.sleep
+        aside = max(1, limits.in_flight // _ASIDE_SHARE)
+        self._pacer = Pacer(max(1, limits.in_flight - aside), bucket, clock=clock, sleep=rest)
+        self._aside = Pacer(aside, bucket, clock=clock, sleep=rest)
         self._pool = _pool(access.server, limits)
         self._meter = Meter(access.project)
 
     @property
     def statistics(self) -> Statistics:
         """What has been done so far."""
-        return self._meter.read(self._pacer.peak)
+        return self._meter.read(self._pacer.peak + self._aside.peak)
 
     def post(
         self,
@@ -182,32 +186,8 @@ class Transport:
         """
         encoded, headers = json.dumps(body).encode(), {"Content-Type": "application/json", "Accept": "*/*"}
         gate = self._gate if gated else None
-        return self._call(_Request("POST", path, encoded, headers, what, gate, expect), decode)
-
-    def post_json(self, path: str, body: Mapping[str, Any], what: str) -> Json:
-        """Ask for a JSON object by POST, outside the gate; see `post` for the parameters and errors."""
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip"}
-        return self._call(_Request("POST", path, json.dumps(body).encode(), headers, what), _decode_json)
-
-    def get(self, path: str, params: Mapping[str, str | int], what: str) -> Json:
-        """Ask for a JSON object, outside the gate; see `post` for the errors.
-
-        Parameters
-        ----------
-        path
-            Path of the method.
-        params
-            Its parameters, for the query.
-        what
-            What is asked for, to begin messages with.
-        """
-        query, headers = urlencode(params), {"Accept-Encoding": "gzip"}
-        if len(path) + len(query) < LONGEST_TARGET:
-            return self._call(
-                _Request("GET", f"{path}?{query}" if query else path, None, headers, what), _decode_json
-            )
-        headers |= {"X-HTTP-Method-Override": "GET", "Content-Type": "application/x-www-form-urlencoded"}
-        return self._call(_Request("POST", path, query.encode(), headers, what), _decode_json)
+        request = _Request(path, encoded, headers, what, gate, expect, aside=not gated)
+        return self._call(request, decode)
 
     def close(self) -> None:
         """Close the connections."""
@@ -222,7 +202,7 @@ class Transport:
             outcome = headers if isinstance(headers, _Failed) else self._send(request, headers, decode)
             if not isinstance(outcome, _Failed):
                 self._health.succeeded()
-                self._pacer.succeeded()
+                self._pacer_of(request).succeeded()
                 return outcome
             if outcome.unauthorized and not renewed and not isinstance(headers, _Failed):
                 another = _token(partial(self._access.renew, headers))
@@ -234,33 +214,36 @@ class Transport:
             renewed = False
             attempt += 1
             after = f", after {attempt} attempts in {self._clock() - start:.0f} s" if attempt > 1 else ""
-            self._give_up(outcome, request.what, attempt, after)
+            self._give_up(outcome, request, attempt, after)
             pause = min(self._limits.backoff_cap_s, self._uniform(self._limits.backoff_base_s, 3 * pause))
             self._meter.retried(outcome.judgement.kind)
             self._sleep(max(pause, outcome.wait_s))
 
-    def _give_up(self, failed: _Failed, what: str, attempt: int, after: str) -> None:
+    def _give_up(self, failed: _Failed, request: _Request, attempt: int, after: str) -> None:
         """Report a failure, and raise it where another attempt is of no use."""
         judgement = failed.judgement
-        error = judgement.error(what, after)
+        error = judgement.error(request.what, after)
         if judgement.overload:
-            self._pacer.overloaded()
+            self._pacer_of(request).overloaded()
         if judgement.verdict in {Verdict.SPLIT, Verdict.FATAL_ITEM}:
             self._health.succeeded()  # a server that finds fault with one request serves the others
             raise error
         if judgement.verdict in {Verdict.FATAL_RUN, Verdict.USED_UP}:
             self._health.fatal(error, at_once=judgement.verdict is Verdict.USED_UP)
             raise error
-        self._health.failed(what, judgement.message)
+        self._health.failed(request.what, judgement.message)
         if attempt >= self._limits.attempts:
             raise error
         if failed.wait_s > self._limits.patience_s:
             raise Transient(f"{error}; the service asks to come back in {failed.wait_s:.0f} s")
 
+    def _pacer_of(self, request: _Request) -> Pacer:
+        return self._aside if request.aside else self._pacer
+
     def _send(
         self, request: _Request, headers: Mapping[str, str], decode: Callable[[memoryview], T]
     ) -> T | _Failed:
-        with self._pacer.place():
+        with self._pacer_of(request).place():
             self._health.check(request.what, probe=True)
             if self._take is not None:
                 self._take()
@@ -284,8 +267,8 @@ class Transport:
         self._meter.sent()
         try:
             answer = self._pool.urlopen(
-                request.method,
-                request.target,
+                "POST",
+                request.path,
                 body=request.body,
                 headers={"User-Agent": USER_AGENT, **request.headers, **headers},
                 redirect=False,
@@ -341,13 +324,3 @@ def _token(ask: Callable[[], T]) -> T | _Failed:
         return _Failed(Judgement(Verdict.RETRY, "token", str(error)))
     except Misconfigured as error:
         return _Failed(Judgement(Verdict.FATAL_RUN, "token", str(error)))
-
-
-def _decode_json(body: memoryview) -> Json:
-    try:
-        value = json.loads(bytes(body))
-    except ValueError as error:
-        raise BadBody(f"an answer that is not JSON ({error})") from error
-    if not isinstance(value, dict):
-        raise BadBody("an answer that is not a JSON object")
-    return value

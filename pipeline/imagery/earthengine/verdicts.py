@@ -183,7 +183,7 @@ RULES = (
     ),
     Rule((408,), "", RETRY, "408"),
     Rule((501,), "", ITEM, "unsupported", "the server does not offer this"),
-    Rule((503,), "", RETRY, "503", "", True),
+    Rule((503,), "", RETRY, "503", "the service is down or overloaded: run again later", True),
     Rule(range(500, 600), "", RETRY, "5xx"),
     Rule(None, "", ITEM, "refused"),
 )
@@ -197,8 +197,12 @@ FAILURES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Verdict, st
         "the server's certificate cannot be verified: a proxy in between?",
     ),
     (http.NameResolutionError, RETRY, "connect", "the server's name is not known: is this machine online?"),
-    (http.ConnectTimeoutError, RETRY, "connect", "the server cannot be reached"),
-    (http.NewConnectionError, RETRY, "connect", "the server cannot be reached"),
+    (
+        http.ConnectTimeoutError,  # NewConnectionError is one, too
+        RETRY,
+        "connect",
+        "the server cannot be reached: is it running, and this machine online?",
+    ),
     (http.ReadTimeoutError, RETRY, "timeout", ""),
     (TimeoutError, RETRY, "timeout", ""),
     (BadBody, RETRY, "body", ""),

@@ -56,6 +56,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "Image.addBands": images.add_bands,
     "Image.bandNames": collections.band_names,
     "Image.cast": pixels.cast,
+    "Image.ceil": pixels.ceil,
     "Image.clip": grids.clip,
     "Image.clipToBoundsAndScale": grids.clip_to_bounds_and_scale,
     "Image.constant": images.constant,

@@ -61,6 +61,18 @@ def cast(
     return _with_types(chosen, types)
 
 
+def ceil(value: Computed) -> Computed:
+    """`Image.ceil`: values rounded up."""
+
+    def read(bands: Sequence[str], grid: Grid) -> Pixels:
+        pixels = value.read(bands, grid)
+        return Pixels(
+            {band: np.ceil(data).astype(data.dtype) for band, data in pixels.data.items()}, pixels.valid
+        )
+
+    return replace(value, reader=read)
+
+
 def mask(image: Computed, mask: Computed | None = None) -> Computed:
     """`Image.mask`: 1 where a band is valid and 0 where not; or the image under another mask."""
     if mask is not None:

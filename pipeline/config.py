@@ -139,7 +139,7 @@ class Shards(Model):
 class Requests(Model):
     """Requests to Earth Engine. The defaults lie below the quota of a project: 40 in flight, 100 a second."""
 
-    in_flight: int = Field(default=32, ge=1, le=1000, description="Requests in flight, over all workers.")
+    in_flight: int = Field(default=32, ge=2, le=1000, description="Requests in flight, over all workers.")
     per_second: float = Field(default=90.0, gt=0, description="Requests a second, over all workers.")
     waste: float = Field(
         default=2.0, ge=1, le=100, description="Pixels asked for per pixel needed, before patches go singly."

@@ -100,6 +100,7 @@ def take_inventory(
         bounds,
         cells,
         imagery.rejected,
+        imagery.listed,
     )
 
 
@@ -117,6 +118,11 @@ def area_of(config: DatasetConfig, base: Path, store: Store) -> BaseGeometry:
         It cannot be read, or is empty.
     """
     return _area(config, base, store, resolve(base, config.osm.path))
+
+
+def snapshot_of(config: DatasetConfig, base: Path, store: Store) -> Snapshot:
+    """The identity of a config's OSM file. Raises Misconfigured where it cannot be read."""
+    return _snapshot(store, resolve(base, config.osm.path))
 
 
 def _imagery(config: DatasetConfig, base: Path, store: Store, area: BaseGeometry, *, relist: bool) -> Imagery:

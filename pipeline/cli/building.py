@@ -13,21 +13,19 @@ from pipeline.config import DatasetConfig
 from pipeline.configfile import load_config
 from pipeline.errors import Misconfigured
 from pipeline.estimate import Estimate, estimate
-from pipeline.imagery.collections import find_collection
 from pipeline.imagery.earthengine.doctor import examine
-from pipeline.imagery.earthengine.listing import questions_left
-from pipeline.inventory import area_of, open_store
+from pipeline.imagery.earthengine.source import listings_left
+from pipeline.inventory import area_of, open_store, snapshot_of
 from pipeline.ledger import Ledger
 from pipeline.plan import make_plan
 from pipeline.show import console, counts_table, estimate_lines, plan_table
 from pipeline.sources import EarthEngineSource
+from pipeline.stages.base import Context
 
 _MOST_LISTINGS = 4
 """Listings that `check` asks for itself; with what else it asks, it stays below 20 requests."""
 
-Budget = Annotated[
-    int | None, Parameter(help="Stop with exit code 4 after so many requests to an imagery service.")
-]
+Budget = Annotated[int | None, Parameter(help="Stop with exit code 4 after so many requests for pixels.")]
 
 
 @app.command
@@ -54,36 +52,38 @@ def check(
 
     Earth Engine is asked a few small things: token, project, one asset, 16 x 16 pixels.
     """
+    settings, base = load_config(config), config.absolute().parent
+    store = open_store(settings, base)
     problems: list[str] = []
     unlisted = 0
     try:
-        unlisted = _examine(config)
+        if isinstance(settings.imagery, EarthEngineSource):
+            area = area_of(settings, base, store)
+            unlisted = listings_left(settings, base, store, area)
+            for topic, found in examine(settings, base, area):
+                console.print(f"{topic:10} {found}", markup=False)
     except Misconfigured as error:
         problems.append(str(error))
-    if unlisted > _MOST_LISTINGS and not relist:
-        console.print(f"scenes     {unlisted} listings are still to be asked for; `skyteller plan` does that")
-        return
+    context = snapshot = None
     try:
-        context = load_context(config, relist=relist)
+        if unlisted > _MOST_LISTINGS and not relist:
+            snapshot = snapshot_of(settings, base, store)
+        else:
+            context = load_context(config, relist=relist)
+            snapshot = context.snapshot
     except Misconfigured as error:
         problems += [line for line in str(error).splitlines() if line not in problems]
-    if problems:
+    if problems or snapshot is None:
         raise Misconfigured("\n".join(problems))
-    context.store.put("cache/check", b"ok")
-    context.store.delete("cache/check")
-    pixels = sum(scene.width * scene.height for scene in context.scenes)
-    console.print(f"OSM file   {context.snapshot.path} ({context.snapshot.timestamp or 'no timestamp'})")
-    console.print(f"imagery    {len(context.scenes)} scenes, {pixels / 1e6:.1f} million pixels")
-    for scene in context.scenes[:10]:
-        console.print(f"           {scene.id}: {scene.crs}, {scene.gsd_m:.3g} m, {scene.date or 'no date'}")
-    if context.rejected:
-        console.print(f"           {len(context.rejected)} cannot be used:")
-    for name, reason in context.rejected[:10]:
-        console.print(f"           {name}: {reason}", markup=False)
-    console.print(f"area       {len(context.cells)} cells at zoom {context.config.cell_zoom}")
-    if context.store.root is not None:
-        free = shutil.disk_usage(context.store.root).free
-        console.print(f"store      {context.store.root}, {free / 1e9:.1f} GB free")
+    store.put("cache/check", b"ok")
+    store.delete("cache/check")
+    console.print(f"OSM file   {snapshot.path} ({snapshot.timestamp or 'no timestamp'})")
+    if context is None:
+        console.print(f"imagery    {unlisted} listings are still to be asked for; `skyteller plan` does that")
+    else:
+        _print_imagery(context)
+    if store.root is not None:
+        console.print(f"store      {store.root}, {shutil.disk_usage(store.root).free / 1e9:.1f} GB free")
     console.print("everything needed is there")
 
 
@@ -147,17 +147,18 @@ def schema() -> None:
     console.out(json.dumps(DatasetConfig.model_json_schema(), indent=2))
 
 
-def _examine(config: Path) -> int:
-    """Ask an imagery service a few small things; the number of listings that are still to be asked for."""
-    settings, base = load_config(config), config.absolute().parent
-    source = settings.imagery
-    if not isinstance(source, EarthEngineSource):
-        return 0
-    store = open_store(settings, base)
-    area = area_of(settings, base, store)
-    for topic, found in examine(settings, base, area):
-        console.print(f"{topic:10} {found}", markup=False)
-    return questions_left(store, source, find_collection(source), area)
+def _print_imagery(context: Context) -> None:
+    """The scenes of a dataset, and what of the collection cannot be used."""
+    pixels = sum(scene.width * scene.height for scene in context.scenes)
+    listed = f", listed {context.listed}" if context.listed else ""
+    console.print(f"imagery    {len(context.scenes)} scenes, {pixels / 1e6:.1f} million pixels{listed}")
+    for scene in context.scenes[:10]:
+        console.print(f"           {scene.id}: {scene.crs}, {scene.gsd_m:.3g} m, {scene.date or 'no date'}")
+    if context.rejected:
+        console.print(f"           {len(context.rejected)} cannot be used:")
+    for name, reason in context.rejected[:10]:
+        console.print(f"           {name}: {reason}", markup=False)
+    console.print(f"area       {len(context.cells)} cells at zoom {context.config.cell_zoom}")
 
 
 def _print_estimate(found: Estimate | None) -> None:

@@ -17,7 +17,7 @@ from pipeline.grid import Floats, Ints, patch_id
 from pipeline.ids import rank
 from pipeline.imagery.edges import crowded, fillers
 from pipeline.imagery.overlaps import Places, beaten, is_whole, windows_in_cell
-from pipeline.types import Counts, Reason, Scene
+from pipeline.types import Asset, Counts, Reason, Scene
 
 
 @dataclass(frozen=True)
@@ -103,29 +103,34 @@ def choose_windows(
         out = out[~taken[out]]
         for i, names in zip(out.tolist(), fillers(windows[out], scenes), strict=True):
             gap[i], others[i] = names is None, names or ()
-        ids = [
-            patch_id(collection, scene.id, int(c), int(r), sampling.patch_px)
-            for c, r in zip(col, row, strict=True)
-        ]
-        ranks = np.array([rank("sample", sampling.seed, id_) for id_ in ids])
-        drawn = ranks < sampling.fraction
         free = inside & ~taken & ~gap
+        candidates = np.flatnonzero(free)
+        name = _name_of(scene)
+        ids = [patch_id(collection, name, int(col[i]), int(row[i]), sampling.patch_px) for i in candidates]
+        ranks = np.array([rank("sample", sampling.seed, id_) for id_ in ids], dtype=np.float64)
+        drawn = np.flatnonzero(ranks < sampling.fraction)
         rejected = {
             Reason.OUTSIDE_AREA: int((~inside).sum()),
             Reason.OVERLAPS_BETTER_SCENE: int(taken.sum()),
             Reason.NO_DATA: int(gap.sum()),
-            Reason.NOT_SAMPLED: int((free & ~drawn).sum()),
+            Reason.NOT_SAMPLED: len(candidates) - len(drawn),
         }
-        kept = np.flatnonzero(free & drawn)
+        kept = candidates[drawn]
         counts = Counts(n, len(kept), {str(reason): many for reason, many in rejected.items() if many})
         yield Windows(
             scene=scene,
-            ids=[ids[i] for i in kept],
+            ids=[ids[i] for i in drawn],
             col=col[kept],
             row=row[kept],
             lon=lon[kept],
             lat=lat[kept],
-            rank=ranks[kept],
+            rank=ranks[drawn],
             others=[others[i] for i in kept],
             counts=counts,
         )
+
+
+def _name_of(scene: Scene) -> str:
+    """What a patch id knows a scene by: its pixels in groups are another grid than its own."""
+    factor = scene.pixels.factor if isinstance(scene.pixels, Asset) else 1
+    return scene.id if factor == 1 else f"{scene.id}/{factor}"

@@ -60,8 +60,9 @@ class Metadata(_Record):
     patch_id: str
     image_name: str
     collection: str
-    more_images: tuple[str, ...] = Field(
-        description="Images that fill what the first one does not cover, best first; empty for a patch of one image."
+    images: tuple[str, ...] = Field(
+        min_length=1,
+        description="The image, and after it those that fill what it does not cover, best first (mosaics).",
     )
     date: str | None = Field(
         pattern=r"^\d{4}(-\d{2}-\d{2})?$",
@@ -200,7 +201,7 @@ def make_sample(
             patch_id=patch.id,
             image_name=scene.id,
             collection=source.collection,
-            more_images=patch.others,
+            images=(scene.id, *patch.others),
             date=date,
             lon=patch.lon,
             lat=patch.lat,

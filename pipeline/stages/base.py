@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,6 +50,8 @@ class Context:
         Names of the cells that the area touches, sorted.
     rejected
         Images of the collection that cannot be used: id and reason.
+    listed
+        Day on which an imagery service was asked which images there are; None for local files.
     """
 
     config: DatasetConfig
@@ -61,6 +64,7 @@ class Context:
     area_bounds: Bounds
     cells: tuple[str, ...]
     rejected: tuple[tuple[str, str], ...] = ()
+    listed: date | None = None
 
     @cached_property
     def scenes_by_id(self) -> Mapping[str, Scene]:

@@ -241,6 +241,7 @@ def test_the_last_day_counts_and_a_cloud_at_the_limit_passes() -> None:
      ({"min": -32768, "max": 32767}, "int16"), ({"max": 2**32 - 1}, "uint32"), ({"min": -1, "max": 40000}, "int32")],
 )  # fmt: skip
 def test_types_of_integers(limits: dict[str, int], dtype: str) -> None:
-    found = scene(asset(bands={key: {"precision": "INT", "range": limits} for key in "RGB"}))
+    given = asset(bands={key: {"precision": "INT", "range": limits} for key in "RGB"})
+    found = scene(given, source(value_range=[0, 255]))
     assert isinstance(found.pixels, Asset)
     assert found.pixels.dtype == dtype

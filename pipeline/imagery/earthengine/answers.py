@@ -183,7 +183,10 @@ def _memory(length: int) -> memoryview:
     """
     if length < MAPPED_FROM:
         return np.empty(length, np.uint8).data  # a bytearray would be zeroed first
-    return memoryview(mmap.mmap(-1, length))
+    mapped = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        mapped.madvise(mmap.MADV_HUGEPAGE)
+    return memoryview(mapped)
 
 
 def _read_all(answer: urllib3.BaseHTTPResponse, most: int, deadline: Deadline) -> memoryview:

@@ -33,6 +33,7 @@ class Why(StrEnum):
     OUTSIDE_DATES = "outside_dates"
     CLOUDY = "cloudy"
     OTHER_GSD = "other_gsd"
+    NO_VALUE_RANGE = "no_value_range"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,11 @@ def _scene(name: str, asset: Mapping[str, Any], collection: Collection, source: 
     wanted = tuple(source.bands or collection.bands)
     bands = _bands(asset, wanted)
     grid, dtype = _grid(bands), _dtype(bands)
+    if dtype != "uint8" and (source.value_range or collection.value_range) is None:
+        raise _Unusable(
+            Why.NO_VALUE_RANGE,
+            f"its pixels are {dtype}; set imagery.value_range to the values to show as black and white",
+        )
     date = _date(asset, collection, source)
     cloud = _cloud(asset, collection, source)
     _check(grid)

@@ -4,11 +4,13 @@ Earth Engine hands out masked pixels as 0, which is also black. Where a patch le
 assets is asked for as well.
 """
 
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -201,8 +203,16 @@ def legal(width: int, height: int, bytes_per_px: int) -> bool:
 
 
 def asset_name(id_: str) -> str:
-    """The resource name of an asset id: what is in no project is in the public catalogue."""
-    return id_ if id_.startswith("projects/") else f"projects/earthengine-public/assets/{id_}"
+    """The resource name of an asset id, percent-encoded for a path.
+
+    The rule of Earth Engine's own client: a project's assets are named by ``projects/<project>/assets/...``; what
+    starts with ``users/`` or ``projects/`` otherwise is an older asset of a user, all else is the public catalogue.
+    """
+    name = id_
+    if not re.match(r"projects/[^/]+/assets/", id_):
+        owner = "legacy" if id_.startswith(("users/", "projects/")) else "public"
+        name = f"projects/earthengine-{owner}/assets/{id_}"
+    return quote(name, safe="/:")
 
 
 def _grid(task: Task, box: _Box) -> dict[str, Any]:

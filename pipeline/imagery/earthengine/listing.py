@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 from pipeline.errors import Misconfigured
 from pipeline.ids import canonical, digest
 from pipeline.imagery.earthengine.assets import Rejection, asset_id, date_range, make_scene
-from pipeline.imagery.earthengine.queries import Block, blocks_of, filter_of, touches
+from pipeline.imagery.earthengine.queries import PAD_DEGREES, Block, blocks_of, filter_of, touches
 from pipeline.imagery.ground import goodness
 from pipeline.sources import Collection, EarthEngineSource
 from pipeline.store import Store
@@ -77,6 +77,8 @@ def list_scenes(
     *,
     relist: bool = False,
     today: dt.date,
+    server: str = "google",
+    pad_degrees: float = PAD_DEGREES,
 ) -> Listing:
     """List the scenes of a collection over an area.
 
@@ -96,6 +98,10 @@ def list_scenes(
         Ask again, even where an answer is kept.
     today
         The day, for new answers.
+    server
+        Whose answers: an emulator's are never taken for Google's.
+    pad_degrees
+        Scenes so far beyond the area are wanted as well: patches at its edge reach out of it.
 
     Raises
     ------
@@ -103,7 +109,7 @@ def list_scenes(
         No scene can be used: none in the dates, none in the area, or all of them rejected.
     """
     first, last = date_range(collection, source)
-    folder = _folder(collection, source)
+    folder = _folder(collection, source, server, pad_degrees)
     blocks = blocks_of(area)
     found: dict[str, tuple[str, str]] = {}
     fetched = today
@@ -111,10 +117,10 @@ def list_scenes(
         key = f"{folder}/{block[0]}-{block[1]}.parquet"
         table = None if relist else _kept(store, key)
         if table is None:
-            table = _table(fetch(filter_of(block, first, last)), today)
+            table = _table(fetch(filter_of(block, first, last, pad_degrees)), today)
             store.put(key, _encoded(table))
         fetched = min(fetched, dt.date.fromisoformat(table.schema.metadata[b"fetched"].decode()))
-        for name, updated, text in _touching(table, area):
+        for name, updated, text in _touching(table, area, pad_degrees):
             found[name] = max(found.get(name, ("", "")), (updated, text))
     if not found:
         for block in blocks:  # ask again the next time: there may be some then
@@ -124,18 +130,24 @@ def list_scenes(
 
 
 def questions_left(
-    store: Store, source: EarthEngineSource, collection: Collection, area: BaseGeometry
+    store: Store,
+    source: EarthEngineSource,
+    collection: Collection,
+    area: BaseGeometry,
+    *,
+    server: str = "google",
+    pad_degrees: float = PAD_DEGREES,
 ) -> int:
     """How many listings of an area are not in the store yet."""
-    kept = {key for key, _ in store.list(_folder(collection, source))}
-    folder = _folder(collection, source)
+    folder = _folder(collection, source, server, pad_degrees)
+    kept = {key for key, _ in store.list(folder)}
     return sum(f"{folder}/{x}-{y}.parquet" not in kept for x, y in blocks_of(area))
 
 
-def _folder(collection: Collection, source: EarthEngineSource) -> str:
+def _folder(collection: Collection, source: EarthEngineSource, server: str, pad_degrees: float) -> str:
     """Where the listings of a collection and range of dates are kept."""
     first, last = date_range(collection, source)
-    query = digest(["listing", _VERSION, collection.id, str(first), str(last)])[:16]
+    query = digest(["listing", _VERSION, collection.id, str(first), str(last), server, pad_degrees])[:16]
     return f"listings/{re.sub('[^A-Za-z0-9_-]', '-', collection.id)}/{query}"
 
 
@@ -204,11 +216,11 @@ def _encoded(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _touching(table: pa.Table, area: BaseGeometry) -> Iterator[tuple[str, str, str]]:
+def _touching(table: pa.Table, area: BaseGeometry, pad: float) -> Iterator[tuple[str, str, str]]:
     """Id, time of change and description of the assets of a table that touch the padded area."""
     for row in table.select(["id", "updated", "asset", "bbox"]).to_pylist():
         box = row["bbox"]
-        if box is None or touches((box["xmin"], box["ymin"], box["xmax"], box["ymax"]), area):
+        if box is None or touches((box["xmin"], box["ymin"], box["xmax"], box["ymax"]), area, pad):
             yield row["id"], row["updated"], row["asset"]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.config import Runtime
 from pipeline.configfile import resolve
+from pipeline.errors import Misconfigured
 from pipeline.imagery.allowance import take_request
 from pipeline.imagery.earthengine.access import Access, AccessSettings, connect
 from pipeline.imagery.earthengine.transport import ByteGate, Limits, Transport
@@ -49,17 +50,23 @@ def open_session(source: EarthEngineSource, runtime: Runtime, base: Path) -> Ses
     Misconfigured
         No project, no usable credentials, or a server that may not get them.
     """
-    asked, share = runtime.requests, 1 / runtime.workers
+    asked, workers = runtime.requests, runtime.workers
+    if asked.in_flight < 2 * workers:
+        msg = (
+            f"runtime: {workers} workers share {asked.in_flight} requests in flight, and each needs two; "
+            f"set runtime.workers to {max(1, asked.in_flight // 2)} or less, or raise runtime.requests.in_flight"
+        )
+        raise Misconfigured(msg)
     limits = Limits(
-        in_flight=max(1, int(asked.in_flight * share)),
-        per_second=asked.per_second * share,
+        in_flight=asked.in_flight // workers,
+        per_second=asked.per_second / workers,
         attempts=asked.attempts,
         read_s=asked.read_timeout_s,
         deadline_s=asked.deadline_s,
         backoff_base_s=asked.backoff_s,
         patience_s=asked.patience_s,
     )
-    return _session(access_settings(source, base), limits, int(asked.memory_mb * share * 2**20))
+    return _session(access_settings(source, base), limits, asked.memory_mb * 2**20 // workers)
 
 
 def access_settings(source: EarthEngineSource, base: Path) -> AccessSettings:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from shapely.geometry.base import BaseGeometry
 
@@ -15,8 +15,9 @@ from pipeline.imagery.earthengine.access import AccessSettings, connect
 from pipeline.imagery.earthengine.client import Client
 from pipeline.imagery.earthengine.exports import Exporter, ExportService
 from pipeline.imagery.earthengine.fetch import Fetcher
-from pipeline.imagery.earthengine.listing import Listing, list_scenes
+from pipeline.imagery.earthengine.listing import Listing, list_scenes, questions_left
 from pipeline.imagery.earthengine.pixels import AssetReader
+from pipeline.imagery.earthengine.queries import pad_for
 from pipeline.imagery.earthengine.session import access_settings, open_session
 from pipeline.sources import EarthEngineSource
 from pipeline.store import Store
@@ -43,9 +44,38 @@ def find_assets(
         return open_client(config, base).list_assets(collection.id, where)
 
     listing = list_scenes(
-        store, fetch, source, collection, area, relist=relist, today=datetime.now(UTC).date()
+        store,
+        fetch,
+        source,
+        collection,
+        area,
+        relist=relist,
+        today=datetime.now(UTC).date(),
+        **_question(config, base, area),
     )
     return product_of(source, collection), listing
+
+
+def listings_left(config: DatasetConfig, base: Path, store: Store, area: BaseGeometry) -> int:
+    """How many listings the service has still to be asked for."""
+    source = earthengine_of(config)
+    return questions_left(store, source, find_collection(source), area, **_question(config, base, area))
+
+
+def _question(config: DatasetConfig, base: Path, area: BaseGeometry) -> "_Question":
+    """Whom to ask, and how far around the area."""
+    source = earthengine_of(config)
+    url = access_settings(source, base).url
+    gsd_m = source.gsd_m or find_collection(source).gsd_m
+    return {
+        "server": "google" if url is None or url.startswith("https://") else "local",
+        "pad_degrees": pad_for(area, config.sampling.patch_px * gsd_m),
+    }
+
+
+class _Question(TypedDict):
+    server: str
+    pad_degrees: float
 
 
 def open_pixels(config: DatasetConfig, base: Path, product: Product) -> AssetReader:

@@ -30,7 +30,9 @@ ALLOWED = {
     "rebuild": VALUES | DOMAIN | {"stages", "engine", "inventory"},
     "estimate": VALUES | {"imagery", "stages", "plan"},
     "show": VALUES | {"stages", "plan", "engine", "estimate"},
-    "cli": VALUES | DOMAIN | {"stages", "plan", "engine", "inventory", "rebuild", "estimate", "show", "demo", "cli"},
+    "cli": VALUES
+    | DOMAIN
+    | {"stages", "plan", "engine", "inventory", "rebuild", "estimate", "show", "demo", "cli"},
 }
 
 

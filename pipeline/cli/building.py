@@ -22,8 +22,8 @@ from pipeline.show import console, counts_table, estimate_lines, plan_table
 from pipeline.sources import EarthEngineSource
 from pipeline.stages.base import Context
 
-_MOST_LISTINGS = 4
-"""Listings that `check` asks for itself; with what else it asks, it stays below 20 requests."""
+_MOST_LISTINGS = 2
+"""Listings that `check` asks for itself: with some pages each, and what else it asks, that stays below 20 requests."""
 
 Budget = Annotated[int | None, Parameter(help="Stop with exit code 4 after so many requests for pixels.")]
 

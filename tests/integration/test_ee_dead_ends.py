@@ -335,7 +335,7 @@ def test_nothing_is_lost_when_the_quota_runs_out(
     catalog: Path, config: Callable[..., Path], command: Callable[..., Said], tmp_path: Path
 ) -> None:
     """The rerun asks for what is missing alone, and the release is that of a build without a pause."""
-    requests = {"attempts": 2, "backoff_s": 0.01, "in_flight": 1, "waste": 1}
+    requests = {"attempts": 2, "backoff_s": 0.01, "in_flight": 2, "waste": 1}
     changes = {
         "sampling": {"patch_px": 64, "stride": 2},  # nine patches that do not touch: nine requests
         "runtime": {"workers": 1, "requests": requests},

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ee import _cloud_api_utils
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib import recfunctions
 
 from pipeline.errors import Exhausted, Misconfigured, Permanent, Transient
+from pipeline.imagery.blocks import legal
 from pipeline.imagery.earthengine.answers import ByteGate
-from pipeline.imagery.earthengine.fetch import Fetcher, legal
+from pipeline.imagery.earthengine.fetch import Fetcher, asset_name
 from pipeline.imagery.earthengine.pixels import AssetReader
 from pipeline.imagery.earthengine.session import Session
 from pipeline.imagery.earthengine.tasks import averaged, plan_tasks
@@ -323,3 +325,20 @@ def test_the_plan_does_not_depend_on_the_order_of_the_places() -> None:
     image = Image(texture(96))
     asked = places(scene(image), *GRID)
     assert list(plan_tasks(asked, 2.0)) == list(plan_tasks(asked[::-1], 2.0))
+
+
+@pytest.mark.parametrize(
+    "id_",
+    [
+        "USDA/NAIP/DOQQ/m_1",
+        "users/me/folder/image",
+        "projects/my-project/assets/image",
+        "projects/sat-io/open-datasets/image",
+    ],
+)
+def test_assets_are_named_as_the_client_names_them(id_: str) -> None:
+    assert asset_name(id_) == _cloud_api_utils.convert_asset_id_to_asset_name(id_)
+
+
+def test_what_is_no_part_of_a_path_is_encoded() -> None:
+    assert asset_name("a/b c?d#e") == "projects/earthengine-public/assets/a/b%20c%3Fd%23e"

@@ -197,7 +197,7 @@ class Client:
         for attempt in range(1, self._attempts + 1):
             try:
                 return ask()
-            except Exception as error:
+            except _client_errors() as error:
                 judgement, retry_after = _judge(error)
                 if judgement.verdict is not Verdict.RETRY or attempt == self._attempts:
                     tried = f" ({attempt} attempts)" if attempt > 1 else ""

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.imagery.allowance import completing
-from pipeline.imagery.blocks import LIMIT_BYTES, MAX_SIDE
+from pipeline.imagery.blocks import legal
 from pipeline.imagery.earthengine.expressions import VALID, Expressions
 from pipeline.imagery.earthengine.npy import decode_npy
 from pipeline.imagery.earthengine.session import Session
@@ -195,11 +195,6 @@ class Fetcher:
         with self._lock:
             self._pixels += box.width * box.height
         return answer
-
-
-def legal(width: int, height: int, bytes_per_px: int) -> bool:
-    """Whether one request may ask for so many pixels."""
-    return max(width, height) <= MAX_SIDE and width * height * bytes_per_px <= LIMIT_BYTES
 
 
 def asset_name(id_: str) -> str:

@@ -89,7 +89,7 @@ def test_a_block_that_has_begun_is_completed(service: Service) -> None:
 def test_quarters_belong_together(service: Service) -> None:
     set_allowance(Allowance(1))
     fetch(service, 3000)
-    assert service.asked == 4 + 4  # pixels and mask are both over the limit of one request
+    assert service.asked == 4 + 1  # the pixels are over the limit of one request, the mask is not
 
 
 def test_what_is_owed_is_counted() -> None:

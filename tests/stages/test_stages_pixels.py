@@ -231,9 +231,18 @@ class Dying(Store):
         super().put(key, data)
 
 
-def test_parts_are_gone_when_the_unit_is_done(tmp_path: Path) -> None:
+def test_parts_are_kept_until_the_unit_is_committed(
+    tmp_path: Path, reads: list[tuple[str, int, int]]
+) -> None:
     context = make_context(tmp_path)
-    run(context, make_work(context))
+    work = make_work(context)
+    units = STAGE.run(context, [work])
+    next(units)  # what it yields is committed before the next is asked for
+    assert len(keys(context.store, "parts")) == 2
+    reads.clear()
+    run(context, work)  # killed before the commit: all but the last part, which was not worth keeping
+    assert len(reads) == 180 - 2 * 64
+    assert next(units, None) is None
     assert keys(context.store, "parts") == []
     assert len(keys(context.store, "tables/pixels")) == 2
 
@@ -276,7 +285,7 @@ def test_a_rerun_reads_only_what_no_part_holds(
 
 
 def test_an_uncommitted_unit_that_lost_its_parts_comes_out_the_same(tmp_path: Path) -> None:
-    """Killed after the tables were put and the parts deleted, before the commit."""
+    """Killed after the tables were put, before the commit."""
     context = make_context(tmp_path)
     work = make_work(context)
     first = run(context, work)

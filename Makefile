@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Some machines forbid Python to keep compiled modules; every process of a test would compile all of them again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test lint bench constraints clean
 .DEFAULT_GOAL := help
 

@@ -239,8 +239,8 @@ def valid_pixels(
 ) -> npt.NDArray[np.bool_] | None:
     """Which pixels of a patch hold data; None for all.
 
-    Judged from the patch alone, never from the block that it came in: a patch without a 0 is whole, one that
-    is 0 everywhere is empty, and for all others the mask decides.
+    Judged from the patch alone, never from the block that it came in: a patch without a 0 that could be a
+    missing pixel is whole, one that is 0 everywhere is empty, and for all others the mask decides.
 
     Parameters
     ----------
@@ -257,5 +257,11 @@ def valid_pixels(
 
 
 def _doubtful(pixels: npt.NDArray[Any]) -> bool:
-    """Whether black and missing cannot be told apart: some samples are 0, but not all."""
-    return bool((pixels == 0).any() and pixels.any())
+    """Whether black and missing cannot be told apart: there is a 0 that may be either, but not 0 alone.
+
+    The bands of 8-bit orthophotos are masked together, so there a pixel is missing only where all bands are 0.
+    Reflectances are masked band by band: any 0 may be a missing one.
+    """
+    zero = pixels == 0
+    may_be = zero.all(axis=2) if pixels.dtype == np.uint8 else zero
+    return bool(may_be.any() and pixels.any())

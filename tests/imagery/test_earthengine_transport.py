@@ -3,6 +3,8 @@
 import datetime as dt
 import json
 import logging
+import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -387,6 +389,57 @@ def test_statistics_and_one_warning(caplog: pytest.LogCaptureFixture) -> None:
     assert 0 < counted.seconds < 3
     assert len(caplog.records) == 1
     assert "restricted" in caplog.text
+
+
+LARGE = pixels(1000, 1500)
+
+
+def stopping(how: str) -> Answer:
+    """Half of a large answer at once, then nothing more: its end, a reset connection, or silence."""
+
+    def say(handler: Handler) -> None:
+        handler.head(200, len(LARGE))
+        handler.wfile.write(LARGE[: len(LARGE) // 2])
+        handler.wfile.flush()
+        if how == "silence":
+            handler.server.scripted.stopped.wait(1.0)
+        if how == "reset":
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            handler.connection.close()
+        handler.close_connection = True
+
+    return say
+
+
+@pytest.mark.parametrize("how", ["end", "reset", "silence"])
+def test_a_large_answer_that_stops_while_it_flows_is_asked_for_again(how: str) -> None:
+    clock, gate = Clock(), ByteGate(10**8)
+
+    def whole(handler: Handler) -> None:
+        handler.plain(200, LARGE)
+
+    limits = Limits(read_s=0.3)
+    with (
+        serve(stopping(how), always=whole) as server,
+        asking(server, limits, sleep=clock.sleep, gate=gate) as transport,
+    ):
+        assert ask(transport) == LARGE
+        assert gate.held == len(LARGE)
+        assert len(server.seen) == 2
+        assert sum(transport.statistics.retries.values()) == 1
+
+
+def test_large_answers_leave_the_connection_in_use() -> None:
+    ports = []
+
+    def whole(handler: Handler) -> None:
+        ports.append(handler.client_address[1])
+        handler.plain(200, LARGE)
+
+    with serve(always=whole) as server, asking(server, Limits()) as transport:
+        assert all(ask(transport) == LARGE for _ in range(4))
+    assert len(ports) == 4
+    assert len(set(ports)) == 1
 
 
 def test_messages_are_one_printable_line() -> None:

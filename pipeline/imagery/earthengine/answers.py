@@ -5,6 +5,7 @@ import mmap
 import threading
 import time
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import numpy as np
 import urllib3
@@ -12,6 +13,8 @@ import urllib3
 from pipeline.imagery.earthengine.verdicts import BadBody
 
 CHUNK_BYTES = (1 << 17) - 64  # below what the C library gets from the kernel, and returns, each time
+PIECE_BYTES = 1 << 20  # read in one go while an answer flows; no time limit is looked at meanwhile
+FLOWING_BYTES, FLOWING_S = 1 << 14, 0.25  # an answer flows that brings so much, so fast
 LARGEST_BODY = 1 << 26  # Earth Engine answers with at most 48 MB
 LARGEST_ERROR = 1 << 16
 MAPPED_FROM = 1 << 20
@@ -165,15 +168,36 @@ def _length(answer: urllib3.BaseHTTPResponse) -> int | None:
 
 
 def _read_exactly(answer: urllib3.BaseHTTPResponse, length: int, deadline: Deadline) -> memoryview:
-    body, at = _memory(length), 0
+    body, at, flowing = _memory(length), 0, False
     while at < length:
-        chunk = answer.read1(min(CHUNK_BYTES, length - at))
-        if not chunk:
+        began = time.monotonic()
+        piece = body[at : at + (PIECE_BYTES if flowing else CHUNK_BYTES)]
+        n = _read_into(answer, piece) if flowing else _read_once(answer, piece)
+        if not n:
             raise BadBody(f"an answer cut off after {at} of {length} bytes")
-        body[at : at + len(chunk)] = chunk
-        at += len(chunk)
+        at += n
         deadline.check()
+        flowing = n >= FLOWING_BYTES and time.monotonic() - began < FLOWING_S
+    answer.release_conn()  # read whole, also where urllib3 did not count: the connection can be used again
     return body
+
+
+def _read_once(answer: urllib3.BaseHTTPResponse, piece: memoryview) -> int:
+    """What is there by now: the careful way, while nobody knows how fast the answer comes."""
+    chunk = answer.read1(len(piece))
+    piece[: len(chunk)] = chunk
+    return len(chunk)
+
+
+def _read_into(answer: urllib3.BaseHTTPResponse, piece: memoryview) -> int:
+    """All of a piece, straight into its memory: half the processor time of chunks that are copied.
+
+    urllib3 has no public way to do so; its guard turns errors into its own, as everywhere else.
+    """
+    inner: Any = answer
+    with inner._error_catcher():  # noqa: SLF001
+        n: int = inner._fp.readinto(piece)  # noqa: SLF001
+    return n
 
 
 def _memory(length: int) -> memoryview:

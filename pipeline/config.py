@@ -1,9 +1,10 @@
 """``dataset.yaml`` as pydantic models. What decides content and what only decides speed are separate models."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from pipeline.annotators import AnyCaptions, TemplateCaptions
 from pipeline.ids import Json
 from pipeline.sources import EarthEngineSource, GeotiffSource, Model, PbfSource
 
@@ -89,25 +90,6 @@ class Quality(Model):
     )
 
 
-class TemplateEngine(Model):
-    """Captions from sentence patterns; no model needed."""
-
-    type: Literal["template"] = "template"
-    tasks: dict[Literal["area", "non_area"], float] = Field(default={"area": 0.6, "non_area": 0.4})
-    min_area_share: float = Field(
-        default=0.1, ge=0, le=1, description="Smallest share of a main area (task 1)."
-    )
-    seed: int = 0
-
-    @field_validator("tasks")
-    @classmethod
-    def _weights(cls, tasks: dict[Any, float]) -> dict[Any, float]:
-        if not tasks or min(tasks.values()) < 0 or sum(tasks.values()) <= 0:
-            msg = "give at least one task a weight above zero, none below"
-            raise ValueError(msg)
-        return tasks
-
-
 class Splits(Model):
     """Shares of the splits, drawn by hashed ground blocks."""
 
@@ -159,6 +141,9 @@ class Runtime(Model):
     """How fast, never what: no field of this model is part of a fingerprint."""
 
     workers: int = Field(default=2, ge=1, le=512)
+    gpus: int = Field(
+        default=1, ge=1, le=64, description="Caption engines of vLLM at a time, each on its own GPU or GPUs."
+    )
     scratch: str | None = Field(
         default=None, description="Folder for temporary files; the system's by default."
     )
@@ -176,7 +161,7 @@ class DatasetConfig(Model):
     imagery: Annotated[GeotiffSource | EarthEngineSource, Field(discriminator="type")]
     sampling: Sampling = Sampling()
     quality: Quality = Quality()
-    captions: TemplateEngine = TemplateEngine()
+    captions: AnyCaptions = TemplateCaptions()
     splits: Splits = Splits()
     shards: Shards = Shards()
     runtime: Runtime = Runtime()

@@ -86,12 +86,15 @@ def _walk(location: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
     model: type[BaseModel] = DatasetConfig
     kinds: Mapping[str, type[BaseModel]] = {}
     for part in location:
-        if str(part) in kinds:
-            model, kinds = kinds[str(part)], {}
+        if isinstance(part, int):  # a place in a list: what follows is told apart as before
+            names.append(str(part))
             continue
-        names.append(str(part))
+        if part in kinds:
+            model, kinds = kinds[part], {}
+            continue
+        names.append(part)
         holder = model
-        field = model.model_fields.get(str(part))
+        field = model.model_fields.get(part)
         inner = [] if field is None else _models(field.annotation)
         kinds = {} if len(inner) == 1 and field and field.annotation in inner else _kinds(inner)
         model = inner[0] if inner else model

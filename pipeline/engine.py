@@ -4,26 +4,51 @@ import logging
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait as wait_for
 from typing import TypeAlias
 
+from pipeline.config import DatasetConfig
 from pipeline.errors import Permanent, Transient
 from pipeline.imagery.allowance import Allowance, set_allowance
-from pipeline.ledger import Commit, Ledger
+from pipeline.ledger import Commit, Ledger, Unit
 from pipeline.plan import STAGES, Plan, make_plan
 from pipeline.stages.base import Context, Work
+from pipeline.stages.captions import sweep_answers
+from pipeline.stages.pixels import sweep_parts
 
 logger = logging.getLogger("skyteller")
 
-Job: TypeAlias = tuple[str, tuple[Work, ...]]
-"""Name of a stage and the units that run in one call."""
+_LOOK_S = 2.0
+"""Pause between two looks at what long jobs have committed so far."""
+
+_VISIBLE_GPUS = os.environ.get("CUDA_VISIBLE_DEVICES")
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Is told a stage's name, the units just committed, and the units of it that this round wants in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Units of one stage that run in one call.
+
+    Attributes
+    ----------
+    stage
+        Name of the stage.
+    works
+        The units.
+    lane
+        Number of the lane that they make up; None for a unit by itself.
+    """
+
+    stage: str
+    works: tuple[Work, ...]
+    lane: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,60 +97,83 @@ def build(context: Context, progress: Progress | None = None, allowance: Allowan
     ledger = Ledger(context.store)
     errors: dict[str, str] = {}
     tell = progress or (lambda _stage, _units, _total: None)
+    sweep_parts(ledger)
+    sweep_answers(ledger)
     while True:
         plan = make_plan(context, ledger)
-        jobs = [job for job in _jobs(plan) if not any(str(work.unit) in errors for work in job[1])]
+        jobs = _jobs(plan, context.config, errors)
         if not jobs:
             return Outcome(plan, errors)
-        totals = {name: sum(len(works) for stage, works in jobs if stage == name) for name, _ in jobs}
+        totals = Counter(job.stage for job in jobs for _ in job.works)
         for job, result in _run_all(context, jobs, allowance):
             if isinstance(result, str):
-                errors.update({str(work.unit): result for work in job[1]})
-                logger.error("%s: %s", ", ".join(str(work.unit) for work in job[1][:3]), result)
+                ledger.refresh(job.stage)
+                lost = [str(work.unit) for work in job.works if not _done(ledger, work)]
+                errors.update(dict.fromkeys(lost, result))
+                logger.error("%s: %s", ", ".join(lost[:3]), result)
             else:
                 for commit in result:
                     ledger.remember(commit)
-                tell(job[0], len(result), totals[job[0]])
+                tell(job.stage, len(result), totals[job.stage])
 
 
 def run_job(context: Context, job: Job) -> list[Commit]:
     """Make the units of a job and commit each as soon as its outputs are in the store."""
-    name, works = job
-    stage = next(stage for stage in STAGES if stage.name == name)
+    return list(_commits(context, job))
+
+
+def _commits(context: Context, job: Job) -> Iterator[Commit]:
+    stage = next(stage for stage in STAGES if stage.name == job.stage)
     ledger = Ledger(context.store)
-    commits = []
-    for work, result in stage.run(context, works):
+    if job.lane is not None and context.config.runtime.gpus > 1:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus_of(job.lane, context.config.runtime.gpus, _VISIBLE_GPUS)
+    for work, result in stage.run(context, job.works):
         commit = Commit(work.unit, work.fingerprint, result.counts, result.outputs, result.info)
         ledger.commit(commit)
-        commits.append(commit)
-    return commits
+        yield commit
 
 
-def _jobs(plan: Plan) -> list[Job]:
-    """The ready units, those that share one pass over a source in one job."""
+def gpus_of(lane: int, lanes: int, visible: str | None) -> str:
+    """The GPUs of a lane, as CUDA wants them named: an equal share of those that are visible, one by default."""
+    names = str(visible).split(",") if visible else [str(number) for number in range(lanes)]
+    each = max(1, len(names) // lanes)
+    return ",".join(names[(lane * each) % len(names) :][:each])
+
+
+def _jobs(plan: Plan, config: DatasetConfig, errors: Container[str]) -> list[Job]:
+    """The ready units without those that failed before; where a stage has lanes, one job a lane."""
     jobs: list[Job] = []
     for stage_plan in plan.stages:
-        if stage_plan.stage.together:
-            jobs += [(stage_plan.stage.name, stage_plan.ready)] if stage_plan.ready else []
+        stage = stage_plan.stage
+        ready = tuple(work for work in stage_plan.ready if str(work.unit) not in errors)
+        lanes = stage.lanes(config)
+        if lanes is None:
+            jobs += [Job(stage.name, (work,)) for work in ready]
         else:
-            jobs += [(stage_plan.stage.name, (work,)) for work in stage_plan.ready]
+            jobs += [Job(stage.name, ready[lane::lanes], lane) for lane in range(min(lanes, len(ready)))]
     return jobs
+
+
+def _done(ledger: Ledger, work: Work) -> bool:
+    return ledger.find(work.unit, work.fingerprint) is not None
 
 
 def _run_all(
     context: Context, jobs: Sequence[Job], allowance: Allowance | None
 ) -> Iterator[tuple[Job, list[Commit] | str]]:
     """Run jobs; yields commits, or the message of an error that concerns only the job's own units."""
-    if context.config.runtime.workers == 1:
+    lanes = 1 + max(job.lane or 0 for job in jobs)
+    if context.config.runtime.workers == lanes == 1:
         set_allowance(allowance)
         for job in jobs:
             try:
-                yield job, run_job(context, job)
+                for commit in _commits(context, job):
+                    yield job, [commit]
             except (Permanent, Transient) as error:
                 yield job, str(error)
         return
     suspects: list[Job] = []
-    for job, result in _run_pool(context, jobs, context.config.runtime.workers, allowance):
+    for job, result in _run_pool(context, jobs, max(context.config.runtime.workers, lanes), allowance):
         if result is None:
             suspects.append(job)
         else:
@@ -142,6 +190,15 @@ def _run_pool(
     methods = multiprocessing.get_context("forkserver")
     methods.set_forkserver_preload(["pipeline.plan"])
     waiting = iter(jobs)
+    ledger = Ledger(context.store)
+    told: set[Unit] = set()
+
+    def news(job: Job, commits: Iterable[Commit]) -> list[Commit]:
+        """The commits of a job that are not known yet."""
+        new = [commit for commit in commits if commit.unit not in told]
+        told.update(commit.unit for commit in new if len(job.works) > 1)
+        return new
+
     running: dict[Future[list[Commit]], Job] = {}
     broken = False
     with ProcessPoolExecutor(
@@ -156,10 +213,15 @@ def _run_pool(
                     yield job, None
             if not running:
                 break
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            finished = wait(running, _LOOK_S, return_when=FIRST_COMPLETED).done
+            for job in () if finished else [job for job in running.values() if len(job.works) > 1]:
+                ledger.refresh(job.stage)
+                found = (ledger.find(work.unit, work.fingerprint) for work in job.works)
+                yield job, news(job, [commit for commit in found if commit is not None])
+            for future in finished:
                 job = running.pop(future)
                 try:
-                    yield job, future.result()
+                    yield job, news(job, future.result())
                 except BrokenProcessPool:
                     broken = True
                     yield job, None

@@ -101,6 +101,15 @@ def from_lonlat(crs: str) -> Transformer:
     return Transformer.from_crs("EPSG:4326", crs, always_xy=True)
 
 
+def projected(transformer: Transformer, x: Any, y: Any) -> tuple[Floats, Floats]:
+    """Coordinates through a transformer, in the shape they came in.
+
+    With NumPy before 2.4 pyproj gives numbers for arrays of one value.
+    """
+    u, v = transformer.transform(x, y)
+    return np.reshape(u, np.shape(x)), np.reshape(v, np.shape(y))
+
+
 def pixel_to_crs(transform: Affine6, col: Any, row: Any) -> tuple[Floats, Floats]:
     """CRS coordinates of pixel positions (0, 0 = upper-left corner of the image)."""
     a, b, c, d, e, f = transform
@@ -119,7 +128,7 @@ def crs_to_pixel(transform: Affine6, x: Any, y: Any) -> tuple[Floats, Floats]:
 def window_centers(scene: Scene, col: Ints, row: Ints, size: int) -> tuple[Floats, Floats]:
     """Longitudes and latitudes of the centres of windows of `size` pixels."""
     x, y = pixel_to_crs(scene.transform, col + size / 2, row + size / 2)
-    lon, lat = to_lonlat(scene.crs).transform(x, y)
+    lon, lat = projected(to_lonlat(scene.crs), x, y)
     return np.asarray(lon), np.asarray(lat)
 
 
@@ -134,7 +143,7 @@ def window_outlines(scene: Scene, col: Ints, row: Ints, size: int, steps: int = 
     edge_x = np.concatenate([t, np.ones(steps), 1 - t, np.zeros(steps)]) * size
     edge_y = np.concatenate([np.zeros(steps), t, np.ones(steps), 1 - t]) * size
     x, y = pixel_to_crs(scene.transform, np.asarray(col)[:, None] + edge_x, np.asarray(row)[:, None] + edge_y)
-    lon, lat = to_lonlat(scene.crs).transform(x, y)
+    lon, lat = projected(to_lonlat(scene.crs), x, y)
     return np.asarray(lon), np.asarray(lat)
 
 

@@ -12,6 +12,8 @@ import shapely
 from pyogrio.errors import DataSourceError
 from shapely.geometry.base import BaseGeometry
 
+from pipeline.annotators import VllmAnnotator, annotators_of
+from pipeline.captions.models import identity_of
 from pipeline.config import DatasetConfig
 from pipeline.configfile import resolve
 from pipeline.errors import Misconfigured
@@ -19,6 +21,7 @@ from pipeline.grid import MAX_LATITUDE, cell_bounds, cells_in
 from pipeline.ids import Json, canonical, digest, file_sha256
 from pipeline.imagery.source import Imagery, find_imagery
 from pipeline.osm.snapshot import data_bounds, read_snapshot
+from pipeline.osm.wiki import Wiki
 from pipeline.sources import GeotiffSource
 from pipeline.stages.base import Context
 from pipeline.store import Store
@@ -65,8 +68,10 @@ def take_inventory(
     area = attempt(lambda: _area(config, base, opened, osm)) if snapshot or config.area else None
     where = shapely.box(-180, -90, 180, 90) if area is None else area  # files are looked at wherever they lie
     local = isinstance(config.imagery, GeotiffSource)
+    models = attempt(lambda: _models(config, base, opened))
+    wiki = attempt(lambda: _wiki(config, base, opened))
     imagery = attempt(lambda: _imagery(config, base, opened, where, relist=relist)) if local or area else None
-    if problems or snapshot is None or imagery is None or area is None:
+    if problems or snapshot is None or imagery is None or area is None or models is None or wiki is None:
         raise Misconfigured("\n".join(problems))
     scenes = imagery.scenes
     scratch = config.runtime.scratch
@@ -101,6 +106,8 @@ def take_inventory(
         cells,
         imagery.rejected,
         imagery.listed,
+        models,
+        wiki,
     )
 
 
@@ -127,6 +134,23 @@ def snapshot_of(config: DatasetConfig, base: Path, store: Store) -> Snapshot:
 
 def _imagery(config: DatasetConfig, base: Path, store: Store, area: BaseGeometry, *, relist: bool) -> Imagery:
     return find_imagery(config, base, store, area, lambda path: _sha256(store, path), relist=relist)
+
+
+def _models(config: DatasetConfig, base: Path, store: Store) -> tuple[tuple[str, str], ...]:
+    """Caption models that are folders: path as in the config, and hash of the files."""
+    return tuple(
+        (annotator.model, identity_of(annotator.model, None, base, lambda path: _sha256(store, path)))
+        for annotator in annotators_of(config.captions)
+        if isinstance(annotator, VllmAnnotator) and annotator.local
+    )
+
+
+def _wiki(config: DatasetConfig, base: Path, store: Store) -> str:
+    """Digest of the wiki that gives words to unknown tags; empty without one."""
+    if config.osm.wiki is None:
+        return ""
+    path = resolve(base, config.osm.wiki)
+    return str(_remembered(store, "wiki", path, lambda: {"digest": Wiki(path).digest})["digest"])
 
 
 def _area(config: DatasetConfig, base: Path, store: Store, osm: Path) -> BaseGeometry:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column, Table
 
 from pipeline.engine import Progress as Tell
-from pipeline.estimate import Estimate
+from pipeline.estimate import CaptionEstimate, Estimate
 from pipeline.plan import Plan
 from pipeline.types import Counts
 
@@ -65,9 +65,15 @@ def estimate_lines(found: Estimate) -> Iterator[str]:
     cost = found.forecast
     if found.exports:
         yield f"exports    {found.exports} whole assets"
+        hours = found.export_eecu_h
+        yield (
+            "EECU       not known before the first export"
+            if hours is None
+            else f"EECU       {hours:.2g} hours, at what finished exports took a pixel"
+        )
     if cost.requests:
         yield (
-            f"requests   {cost.requests:,} for {cost.patches:,} patches, {cost.bytes / 1e6:,.0f} MB "
+            f"requests   {cost.requests:,.0f} for {cost.patches:,} patches, {cost.bytes / 1e6:,.0f} MB "
             f"({cost.counted_bytes / 1e6:,.0f} MB as Earth Engine counts)"
         )
         yield f"time       {_duration(cost.seconds)} at the quota of this config"
@@ -81,6 +87,21 @@ def estimate_lines(found: Estimate) -> Iterator[str]:
         yield f"at most    {found.bounded} cells without chosen patches count with all their windows"
     if found.unknown:
         yield f"not known  {found.unknown} cells whose patches are not chosen yet: `skyteller estimate` bounds them"
+
+
+def caption_lines(found: CaptionEstimate) -> Iterator[str]:
+    """What is still to be asked of language models, in words."""
+    basis = f"as in {found.measured} finished units" if found.measured else "by the prompts' own examples"
+    yield (
+        f"captions   {found.patches:,} patches at most, {found.prompt_tokens:,} prompt tokens and "
+        f"{found.output_tokens:,} output tokens, {basis}"
+    )
+    if found.hours is None:
+        yield "engines    hours not known before the first unit; set captions.tokens_per_s to estimate them"
+    else:
+        yield f"engines    {found.hours:.2g} hours of one GPU, or of the servers together"
+    if found.unknown:
+        yield f"not known  {found.unknown} cells whose patches are not known yet"
 
 
 def _duration(seconds: float) -> str:

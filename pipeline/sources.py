@@ -29,6 +29,11 @@ class PbfSource(Model):
 
     type: Literal["pbf"]
     path: str
+    wiki: str | None = Field(
+        default=None,
+        exclude=True,
+        description="A taginfo-wiki.db: gives words to areas whose tags the vocabulary does not know.",
+    )
 
 
 def _ascending(value: tuple[float, float] | None) -> tuple[float, float] | None:

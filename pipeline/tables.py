@@ -55,22 +55,53 @@ PATCHES = geoparquet(
 )
 """Patches of a cell, sorted by scene, row, col; geometry is the window's outline."""
 
+
+def _texts(name: str) -> pa.Field:
+    """A list of strings; list items are named as Parquet names them."""
+    return pa.field(name, pa.list_(pa.field("element", pa.string())))
+
+
+RELATION = pa.struct(
+    [
+        pa.field("kind", pa.string()),
+        pa.field("other", pa.string()),
+        pa.field("third", pa.string()),
+        pa.field("distance_m", pa.float64()),
+    ]
+)
+"""See `pipeline.evidence.Relation`."""
+
 FACTS = pa.schema(
     [
         pa.field("patch", pa.string()),
+        pa.field("id", pa.string()),
         pa.field("tag", pa.string()),
         pa.field("kind", pa.string()),
         pa.field("singular", pa.string()),
         pa.field("plural", pa.string()),
+        _texts("qualifiers"),
         pa.field("count", pa.int32()),
-        pa.field("positions", pa.list_(pa.string())),
+        _texts("positions"),
         pa.field("share", pa.float64()),
+        pa.field("area_m2", pa.float64()),
         pa.field("length_m", pa.float64()),
-        pa.field("edges", pa.list_(pa.string())),
-        pa.field("elements", pa.list_(pa.string())),
+        pa.field("extent_m", pa.list_(pa.field("element", pa.float64()))),  # length and width
+        pa.field("shape", pa.string()),  # null where there is nothing to say
+        pa.field("axis", pa.string()),  # null likewise
+        pa.field("sinuosity", pa.string()),  # null likewise
+        _texts("ends"),
+        _texts("edges"),
+        pa.field("arrangement", pa.string()),  # null likewise
+        pa.field("relations", pa.list_(pa.field("element", RELATION))),
+        pa.field("meaning", pa.string()),
+        _texts("elements"),
     ]
 )
-"""Facts (see `pipeline.types.Fact`), patches in the order of the patches table, weightiest fact first."""
+"""Facts (see `pipeline.evidence.Fact`), patches in the order of the patches table, facts of a patch by rank."""
+
+NAMES = pa.schema([pa.field("patch", pa.string()), _texts("names")])
+"""Values of the name-like tags of the elements in a patch, sorted: what no caption may say. Patches in the order of
+the patches table, those without a name left out."""
 
 PIXEL_INDEX = pa.schema(
     [
@@ -97,13 +128,21 @@ CAPTIONS = pa.schema(
         pa.field("annotator", pa.string()),
         pa.field("model_revision", pa.string()),
         pa.field("prompt", pa.string()),
+        pa.field("sampling", pa.string()),
         pa.field("seed", pa.int64()),
-        pa.field("elements", pa.list_(pa.string())),
+        pa.field("prompt_tokens", pa.int32()),
+        pa.field("output_tokens", pa.int32()),
+        _texts("facts"),
+        _texts("elements"),
+        pa.field("claims", pa.int32()),
+        pa.field("supported", pa.int32()),
+        pa.field("attempt", pa.int32()),
         pa.field("title", pa.string()),
         pa.field("title_multi_objects", pa.string()),
     ]
 )
-"""One row a caption (see `pipeline.types.Caption`); the titles are the same in all rows of a patch."""
+"""One row a caption (see `pipeline.evidence.Caption`), patches in the order of the patches table; the first caption
+of a patch is its main one. The titles are the same in all rows of a patch."""
 
 SAMPLES = geoparquet(
     [

@@ -42,8 +42,31 @@ class Reason(StrEnum):
     OVEREXPOSED = "overexposed"
     CLOUDY = "cloudy"
     UNREADABLE = "unreadable"
-    # captions
+    # captions without a usable text
     NO_CAPTION = "no_caption"
+    NO_ANSWER = "no_answer"
+    NOT_STRUCTURED = "not_structured"
+    # captions whose form is wrong
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    NOT_ONE_PARAGRAPH = "not_one_paragraph"
+    NOT_ENGLISH = "not_english"
+    RAW_TAG = "raw_tag"
+    MARKUP = "markup"
+    TALKS_OF_DATA = "talks_of_data"
+    # captions that say what the facts do not
+    NAME = "name"
+    WRONG_NUMBER = "wrong_number"
+    WRONG_PLACE = "wrong_place"
+    WRONG_DIRECTION = "wrong_direction"
+    WRONG_RELATION = "wrong_relation"
+    WRONG_ATTRIBUTE = "wrong_attribute"
+    UNSUPPORTED_THING = "unsupported_thing"
+    WRONG_NEGATION = "wrong_negation"
+    MAIN_ELEMENT_MISSING = "main_element_missing"
+    # revisions of captions
+    ADDS_TO_ORIGINAL = "adds_to_original"
+    TOO_CLOSE_TO_ORIGINAL = "too_close_to_original"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +187,10 @@ class Asset:
     dtype
         NumPy type of these bands ("uint8", "uint16", "float32", ...).
     factor
-        Native pixels per side of a pixel of the scene: 1 reads the native grid.
+        Requested pixels per side of a pixel of the scene, which is their mean; 1 takes them as they are.
+    level
+        Native pixels per side of a requested pixel: 1 on the native grid, a power of two where a level of
+        Earth Engine's pyramid is asked for.
     """
 
     id: str
@@ -172,11 +198,17 @@ class Asset:
     bands: tuple[str, ...]
     dtype: str
     factor: int = 1
+    level: int = 1
+
+    @property
+    def native_px(self) -> int:
+        """Native pixels per side of a pixel of the scene: 1 reads the native grid."""
+        return self.factor * self.level
 
     @property
     def identity(self) -> list[str | int | list[str]]:
-        """What decides the pixels."""
-        return [self.id, self.updated, list(self.bands), self.factor]
+        """What decides the pixels; from what level they are averaged follows from it."""
+        return [self.id, self.updated, list(self.bands), self.native_px]
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,73 +315,3 @@ class Patch:
     lat: float
     bbox: Bounds
     others: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """What geometry and tags say about one element, or a group of like elements, inside a patch.
-
-    Attributes
-    ----------
-    tag
-        The ``key=value`` that gave the class.
-    kind
-        Area, line or point.
-    singular, plural
-        Noun phrase without article.
-    count
-        Number of elements in the group.
-    positions
-        3x3 positions of the members, the one that holds most first ("top-left" ... "center").
-        "top" is north in the image, "left" is west.
-    share
-        Share of the patch that is covered, 0 to 1 (areas; 0 otherwise).
-    length_m
-        Length inside the patch, metres on the ground (lines; 0 otherwise).
-    edges
-        Image edges where an element is cut off: subset of left, right, top, bottom.
-    elements
-        OSM ids ("n1", "w2", "r3"), largest or longest first.
-    """
-
-    tag: str
-    kind: GeometryKind
-    singular: str
-    plural: str
-    count: int
-    positions: tuple[str, ...]
-    share: float
-    length_m: float
-    edges: tuple[str, ...]
-    elements: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Caption:
-    """A text with the element ids it rests on.
-
-    Attributes
-    ----------
-    task
-        1 main area, 2 main line or point, 3 revision (RSTeller's codes).
-    text
-        The caption: one paragraph of English.
-    annotator
-        Engine or model that wrote it.
-    model_revision
-        Pinned revision of the model; the project's version for the template engine.
-    prompt
-        ``name@hash`` of the prompt file.
-    seed
-        Seed of the choice of words, or of the sampler.
-    elements
-        OSM ids of the elements the text speaks of.
-    """
-
-    task: int
-    text: str
-    annotator: str
-    model_revision: str
-    prompt: str
-    seed: int
-    elements: tuple[str, ...]

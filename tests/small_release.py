@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
@@ -11,15 +12,16 @@ import shapely
 from PIL import Image
 
 from pipeline.config import DatasetConfig
-from pipeline.facts.io import fact_json
+from pipeline.evidence import Arrangement, Axis, Fact, Relation, RelationKind, Shape, Sinuosity
 from pipeline.grid import cell_name, cell_of, patch_id, window_centers, window_outlines
+from pipeline.ids import Json
 from pipeline.ledger import Commit, Unit, fingerprint
 from pipeline.sources import GeotiffSource
 from pipeline.stages import release, samples, shards
 from pipeline.stages.base import Commits, Context, Stage, Work, put_table
 from pipeline.store import Store
 from pipeline.tables import CAPTIONS, FACTS, IMAGES, PATCHES, PIXEL_INDEX
-from pipeline.types import Counts, Fact, GeometryKind, Product, RasterFile, Scene, Snapshot
+from pipeline.types import Counts, GeometryKind, Product, RasterFile, Scene, Snapshot
 
 SIZE = 64
 STEP = 6 * SIZE
@@ -41,14 +43,17 @@ WITHOUT_CAPTION = 7
 SPLITS = {"train": 0.5, "val": 0.25, "test": 0.25, "block_km": 0.4}
 
 FOREST = Fact(
-    "landuse=forest", GeometryKind.AREA, "forest", "forests", 1, ("top-left",), 0.31, 0.0, ("left", "top"), ("w11",)
+    "f1", "landuse=forest", GeometryKind.AREA, "forest", "forests", 1, ("top-left",), 0.31, 0.0, ("left", "top"), ("w11",),
+    qualifiers=("coniferous",), area_m2=127.0, extent_m=(15.5, 9.25), axis=Axis.NORTH_SOUTH, shape=Shape.IRREGULAR,
+    relations=(Relation(RelationKind.NEXT_TO, "f2", "", 2.5),),
 )  # fmt: skip
 HOUSES = Fact(
-    "building=house", GeometryKind.AREA, "house", "houses", 3, ("center", "right"), 0.05, 0.0, (), ("w1", "w2", "w3")
+    "f2", "building=house", GeometryKind.AREA, "house", "houses", 3, ("center", "right"), 0.05, 0.0, (), ("w1", "w2", "w3"),
+    arrangement=Arrangement.ROW,
 )  # fmt: skip
 STREET = Fact(
-    "highway=residential", GeometryKind.LINE, "residential street", "residential streets", 1, ("center",), 0.0, 38.4,
-    ("bottom", "top"), ("w21",),
+    "f3", "highway=residential", GeometryKind.LINE, "residential street", "residential streets", 1, ("center",), 0.0, 38.4,
+    ("bottom", "top"), ("w21",), sinuosity=Sinuosity.STRAIGHT, ends=("top", "bottom"),
 )  # fmt: skip
 
 
@@ -122,7 +127,9 @@ def put_inputs(context: Context, images: Mapping[int, bytes] | None = None) -> C
         })  # fmt: skip
         captions = [row for n, _, _ in numbers for row in _captions(n)]
         table = pa.Table.from_pylist(captions, schema=CAPTIONS)
-        _commit(context, commits, "captions", cell, len(numbers), {"captions": table})
+        asked = [_asked(task, [row for row in captions if row["task"] == task]) for task in (1, 2, 3)]
+        info = {"texts": [row for row in asked if row["asked"]]}
+        _commit(context, commits, "captions", cell, len(numbers), {"captions": table}, info)
     return commits
 
 
@@ -204,7 +211,7 @@ def _facts(n: int) -> tuple[Fact, ...]:
 
 
 def _plain(fact: Fact) -> dict[str, object]:
-    values = fact_json(fact)
+    values = asdict(fact)
     assert isinstance(values, Mapping)
     return dict(values)
 
@@ -220,16 +227,33 @@ def _captions(n: int) -> list[dict[str, object]]:
     return [
         {
             "patch": _key(n), "task": task, "text": text, "annotator": "template", "model_revision": "0.1.0",
-            "prompt": "area@0123456789ab", "seed": n, "elements": list(main.elements), "title": main.singular,
+            "prompt": "area@0123456789ab", "sampling": "{}", "seed": n, "prompt_tokens": 0, "output_tokens": 0,
+            "facts": [main.id], "elements": list(main.elements), "claims": 2, "supported": 2, "attempt": 0,
+            "title": main.singular,
             "title_multi_objects": f"{main.singular} with its surroundings",
         }
         for task, text in zip((1 if main.share else 2, 3), texts, strict=True)
     ][: 1 + n % 2]  # fmt: skip
 
 
+def _asked(task: int, kept: list[dict[str, object]]) -> dict[str, Json]:
+    """What the stage says of its texts: for every one kept of task 3, another was given up as too close."""
+    dropped = {"too_close_to_original": len(kept)} if task == 3 and kept else {}
+    return {
+        "annotator": "template", "task": task, "asked": len(kept) + sum(dropped.values()), "kept": len(kept),
+        "regenerated": dropped, "dropped": dropped, "prompt_tokens": 0, "output_tokens": 0,
+    }  # fmt: skip
+
+
 def _commit(
-    context: Context, commits: Commits, stage: str, cell: str, n: int, tables: Mapping[str, pa.Table]
+    context: Context,
+    commits: Commits,
+    stage: str,
+    cell: str,
+    n: int,
+    tables: Mapping[str, pa.Table],
+    info: Mapping[str, Json] | None = None,
 ) -> None:
     work = Work(Unit(stage, cell), "00", None, {})
     outputs = {name: put_table(context, work, name, table) for name, table in tables.items()}
-    commits.add(Commit(work.unit, "00", Counts(n, n), outputs))
+    commits.add(Commit(work.unit, "00", Counts(n, n), outputs, info or {}))

@@ -1,8 +1,7 @@
 """Choices of words that depend on a seed alone."""
 
+import hashlib
 import re
-
-from pipeline.ids import rank
 
 _APPROXIMATELY = ("about", "roughly", "around")
 _IMAGE = ("image", "image", "image", "scene", "scene", "picture")
@@ -20,12 +19,16 @@ class Draw:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._count = 0
+        self._numbers: list[float] = []
         self._used: set[str] = set()
 
     def number(self) -> float:
         """A uniform number in [0, 1)."""
-        self._count += 1
-        return rank(self._seed, self._count)
+        if not self._numbers:
+            block = hashlib.sha256(b"%d:%d" % (self._seed, self._count)).digest()
+            self._count += 1
+            self._numbers = [int.from_bytes(block[i : i + 7], "big") / 2.0**56 for i in (24, 16, 8, 0)]
+        return self._numbers.pop()
 
     def chance(self, probability: float) -> bool:
         """True with a probability."""

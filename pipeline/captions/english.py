@@ -20,7 +20,7 @@ _LOOSE_COUNTS = (
     (3, 5, "a few"),
     (4, 9, "several"),
     (12, 12, "a dozen"),
-    (13, 18, "more than a dozen"),
+    (13, 16, "more than a dozen"),
     (22, 26, "about two dozen"),
     (36, 99, "dozens of"),
     (101, 130, "more than a hundred"),
@@ -78,6 +78,11 @@ def third_person(verb: str) -> str:
     return f"{form}{space}{rest}"
 
 
+def course(start: str, end: str) -> str:
+    """From one 3x3 position to another: from the top left to the bottom right."""
+    return f"from the {start.replace('-', ' ')} to the {end.replace('-', ' ')}"
+
+
 def joined(items: Sequence[str]) -> str:
     """A list in words: a, b and c."""
     return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
@@ -94,9 +99,10 @@ def loose_counts(n: int) -> tuple[str, ...]:
     "About" is at most 10 % off, "more than" at most 20 %.
     """
     phrases = [phrase for low, high, phrase in _LOOSE_COUNTS if low <= n <= high]
-    if n >= 19:
+    if n >= 17:
         step = 5 if n < 50 else 10 if n < 500 else 50
-        phrases.append(f"about {round(n / step) * step:,}")
+        if n >= 19:
+            phrases.append(f"about {round(n / step) * step:,}")
         below = (n - 1) // step * step
         if n <= 1.2 * below:
             phrases.append(f"more than {below:,}")
@@ -153,10 +159,13 @@ def places(positions: Iterable[str], *, wide: bool = False, line: bool = False) 
         Whether it is a line or lines: their positions are those of their middles, which says nothing of where
         they lead, and they are not scattered.
     """
-    cells = "".join(sorted({_cell(position) for position in positions}))
+    in_order = [_cell(position) for position in positions]
+    cells = "".join(sorted(set(in_order)))
     if len(cells) == 1:
         return _one_place(int(cells), wide=wide, line=line)
     for region, core, need, objects, lines in _REGIONS:
+        if len(core) == 1 and core != "4" and len(cells) > 3 and in_order[0] != core:
+            continue  # most of it lies elsewhere
         if set(core) <= set(cells) <= set(region) and len(cells) >= need:
             return lines if line else objects
     named = [_NAMES[int(cell)] for cell in cells]
@@ -165,7 +174,7 @@ def places(positions: Iterable[str], *, wide: bool = False, line: bool = False) 
         return (f"{named[0][0]} the {joined([name for _, name in named])}",)
     if len(cells) == 2:
         return (joined([f"{preposition} the {name}" for preposition, name in named]),)
-    return ("in different places",) if line or wide else ("here and there",)
+    return (NOWHERE,)
 
 
 _NAMES = (
@@ -174,6 +183,9 @@ _NAMES = (
     *(("in", "bottom left"), ("at", "bottom"), ("in", "bottom right")),
 )
 """Preposition and name of the nine cells, row by row; a cell's number is its place in this list."""
+
+NOWHERE = "in different places"
+"""What is true of any places."""
 
 _REGIONS = (
     ("012", "012", 3, ("along the top",), ("across the upper part",)),
@@ -186,23 +198,19 @@ _REGIONS = (
     ("1245", "2", 2, ("toward the top right", "toward the upper right"), ("in the top right part",)),
     ("3467", "6", 2, ("toward the bottom left", "toward the lower left"), ("in the bottom left part",)),
     ("4578", "8", 2, ("toward the bottom right", "toward the lower right"), ("in the bottom right part",)),
-    ("0134", "", 3, ("toward the top left",), ("in the top left part",)),
-    ("1245", "", 3, ("toward the top right",), ("in the top right part",)),
-    ("3467", "", 3, ("toward the bottom left",), ("in the bottom left part",)),
-    ("4578", "", 3, ("toward the bottom right",), ("in the bottom right part",)),
-    ("012345", "", 3, ("spread across the top and middle",), ("across the top and middle",)),
+    ("012345", "4", 3, ("spread across the top and middle",), ("across the top and middle",)),
     (
         "345678",
-        "",
+        "4",
         3,
         ("spread across the middle and bottom",),
         ("across the middle and bottom",),
     ),
-    ("013467", "", 3, ("spread across the left and center",), ("across the left and center",)),
-    ("124578", "", 3, ("spread across the center and right",), ("across the center and right",)),
-    ("0268", "0268", 4, ("near all four corners",), ("near all four corners",)),
-    ("012678", "", 5, ("along the top and bottom",), ("at the top and bottom",)),
-    ("025368", "", 5, ("along the left and right sides",), ("on the left and right",)),
+    ("013467", "4", 3, ("spread across the left and center",), ("across the left and center",)),
+    ("124578", "4", 3, ("spread across the center and right",), ("across the center and right",)),
+    ("0268", "0268", 4, ("in the corners",), ("in the corners",)),
+    ("012678", "", 6, ("along the top and bottom",), ("at the top and bottom",)),
+    ("025368", "", 6, ("along the left and right sides",), ("on the left and right",)),
     (
         "012345678",
         "",
@@ -213,9 +221,9 @@ _REGIONS = (
     (
         "012345678",
         "",
-        5,
+        6,
         ("scattered across the image", "spread across the image"),
-        ("across much of the image",),
+        ("across the image",),
     ),
 )
 """Names of sets of cells, tried in order: the cells of which all must lie inside, those that must be there,

@@ -1,24 +1,14 @@
 """One fact in words: the phrases that the sentence patterns are made of."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from pipeline.captions.draw import Draw
-from pipeline.captions.english import (
-    edge_list,
-    exact_count,
-    indefinite,
-    lengths,
-    loose_counts,
-    places,
-    shares,
-    third_person,
-)
-from pipeline.types import Fact, GeometryKind
-
-_MASS = re.compile(r"(?:area|patch|stretch) of (.*(?:[^s]|ss))")
-"""An area of farmland may be called farmland; a patch of trees stays a patch."""
+from pipeline.captions.english import NOWHERE, course, edge_list, lengths, places, shares, third_person
+from pipeline.captions.nouns import WIDE_SHARE, Nouns
+from pipeline.evidence import Arrangement, Axis, Fact, Sinuosity
+from pipeline.types import GeometryKind
 
 _UPRIGHT = re.compile(
     r"(?:.* )?(?:barn|building|bungalow|cabin|castle|cathedral|chapel|chimney|church|farmhouse|flagpole|garage|"
@@ -27,20 +17,25 @@ _UPRIGHT = re.compile(
 )
 """Nouns for things that stand rather than lie."""
 
+_ROUND = re.compile(r"(?:roundabout|circle|track)$")
+"""Nouns for what is a loop anyway."""
+
 _FLOWING = re.compile(r"(?:.* )?(?:river|stream)")
 
-_WIDE_SHARE = 0.11
-"""An area of more than a ninth of the image is larger than the cell that its position names."""
+_AXES: Mapping[Axis, str] = {
+    Axis.NORTH_SOUTH: "from north to south",
+    Axis.NORTHEAST_SOUTHWEST: "from northeast to southwest",
+    Axis.EAST_WEST: "from east to west",
+    Axis.NORTHWEST_SOUTHEAST: "from northwest to southeast",
+}
+
+_PARTICIPLES = {"curve": "curving", "run": "running", "wind": "winding"}
+
+_TELLING_M = 20.0
+"""A shorter length is not worth a number."""
 
 
-_BUILDING = "building"
-"""Noun of buildings of no known kind; after others they are "other buildings"."""
-
-_TELLING_M = 10.0
-"""A shorter line is not worth a number."""
-
-
-class Mention:
+class Mention(Nouns):
     """A fact as the phrases a sentence needs. A phrase is drawn when first used and stays the same after.
 
     Parameters
@@ -56,49 +51,17 @@ class Mention:
     """
 
     def __init__(self, fact: Fact, side_m: float, draw: Draw, before: Sequence[Fact] = ()) -> None:
-        self.fact = fact
+        super().__init__(fact, draw, before)
         self._side_m = side_m
-        self._draw = draw
-        mass = _MASS.fullmatch(fact.singular) if fact.kind is GeometryKind.AREA else None
-        self._mass = mass[1] if mass and draw.chance(0.5) else ""
-        self._other = fact.singular == _BUILDING and any(f.tag.startswith("building=") for f in before)
-        self.plural = fact.count > 1 and not self._mass
-        self.line = fact.kind is GeometryKind.LINE
         self.large = fact.share >= 0.5
-
-    @cached_property
-    def a(self) -> str:
-        """Noun phrase inside a sentence: a soccer field, 14 houses, residential streets, farmland.
-
-        Lines are never counted: OSM cuts one road into many ways wherever a tag changes.
-        """
-        if self._mass:
-            return self._mass
-        if not self.plural:
-            return f"another {self.fact.singular}" if self._other else indefinite(self.fact.singular)
-        if self.line:
-            return self.fact.plural
-        n = self.fact.count
-        loose = [phrase for phrase in loose_counts(n) if phrase != "a pair of" or self._pairs_up]
-        return self._counted(self._draw.pick(*loose) if loose and self._draw.chance(0.3) else exact_count(n))
-
-    @cached_property
-    def opening(self) -> str:
-        """Noun phrase at the start of a sentence, where a number in digits would look wrong."""
-        if self.a[0].isdigit():
-            return self._counted(self._draw.pick(*loose_counts(self.fact.count)))
-        return self.a
-
-    @cached_property
-    def the(self) -> str:
-        """Noun phrase of a thing named before: the soccer field, the houses."""
-        mass = _MASS.fullmatch(self.fact.singular)
-        noun = self.fact.plural if self.plural else mass[1] if mass else self.fact.singular
-        return f"the {noun}"
 
     def verb(self, verb: str) -> str:
         """A verb in the form that agrees with the noun phrase."""
         return verb if self.plural else third_person(verb)
+
+    def verb_of_the(self, verb: str) -> str:
+        """A verb in the form that agrees with `the`."""
+        return verb if self.fact.count > 1 and not self._mass else third_person(verb)
 
     @cached_property
     def where(self) -> str:
@@ -106,24 +69,25 @@ class Mention:
         fact = self.fact
         if fact.share >= 0.9 or (fact.share >= 0.3 and fact.positions == ("center",)):
             return ""
-        wide = fact.share > _WIDE_SHARE or fact.length_m > 0.4 * self._side_m
-        return self._draw.pick(*places(fact.positions, wide=wide, line=self.line))
+        where = self._draw.pick(*(places_of(fact, self._side_m) or ("",)))
+        if self.gathered and not self.gathered.startswith("a "):
+            return self.gathered if where.startswith("spread") else f"{self.gathered} {where}".strip()
+        return where
 
     @cached_property
     def where_in_it(self) -> str:
         """`where`, in a sentence whose subject is the image."""
-        return self.where.replace("the image", "it")
+        return self.where.replace("the image", "the view")
 
     @cached_property
     def lies(self) -> str:
         """Verb of being somewhere, to go before or after `where`: lies, stand, runs."""
-        if self.line:
-            return self.verb("flow" if _FLOWING.fullmatch(self.fact.singular) else "run")
-        if self.where.startswith(("scattered", "spread")):
-            return self.verb("are")
-        if _UPRIGHT.fullmatch(self.fact.singular):
-            return self.verb("stand")
-        return self.verb("lie")
+        return self.verb(self._lying)
+
+    @cached_property
+    def lies_the(self) -> str:
+        """`lies`, to go after `the`."""
+        return self.verb_of_the(self._lying)
 
     @cached_property
     def covers(self) -> str:
@@ -154,69 +118,90 @@ class Mention:
         return f"{self.share} {whole}"
 
     @cached_property
+    def size(self) -> str:
+        """Length and width of a single area that lies wholly in the image: "about 120 m by 80 m"; or empty."""
+        long, wide = self.fact.extent_m
+        if self.fact.edges or self.fact.count > 1 or self.line or wide < _TELLING_M:
+            return ""
+        first, second = lengths(long)[0], lengths(wide)[0].removeprefix("about ")
+        return f"{first} by {second}"
+
+    @cached_property
+    def stretching(self) -> str:
+        """The direction of an elongated area: "stretching from north to south"; empty for others."""
+        if self.line or not self.fact.axis:
+            return ""
+        return f"{self._draw.pick('stretching', 'extending')} {_AXES[self.fact.axis]}"
+
+    @cached_property
     def length(self) -> str:
         """Length inside the image: "about 270 m"; empty for very short lines."""
         return self._draw.pick(*lengths(self.fact.length_m)) if self.fact.length_m >= _TELLING_M else ""
 
     @cached_property
     def measured(self) -> str:
-        """Length as an afterthought, with what joins it to the sentence; empty for very short lines."""
-        if not self.length:
+        """Length of a single line as an afterthought, with what joins it to the sentence; or empty."""
+        if not self.length or self.fact.count > 1:
             return ""
-        if self.plural:
-            sums = (f"{self.length} in all", f"{self.length} in total", f"adding up to {self.length}")
-            return f", {self._draw.pick(*sums)},"
-        if self.crossing:
-            return f", with {self.length} of it in view,"
-        return f" for {self.length}"
+        return f", with {self.length} of it in view," if self.crossing else f" for {self.length}"
 
     @cached_property
-    def stretch(self) -> str:
-        """Length and noun in one: "a roughly 270 m stretch of stream"; empty where that would not be English."""
-        if not self.length or " of " in self.fact.singular:
+    def sized(self) -> str:
+        """The length of a single area as an insertion: ", about 80 m long,"; empty where it is not telling."""
+        long, wide = self.fact.extent_m
+        if not self.size or long < 1.5 * wide or self.stretching:
             return ""
-        if self.plural:
-            return f"{self.length} of {self.fact.plural}"
-        measure = re.sub(r" ((?:kilo)?meter)s?$", r"-\1", self.length.removeprefix("about "))
-        return f"a roughly {measure} stretch of {self.fact.singular}"
+        return f", {lengths(long)[0]} in length,"
 
     @cached_property
     def crossing(self) -> str:
-        """From which edge to which a single line crosses the image; empty where it does not.
+        """From which edge to which a single line crosses the image; empty where it does not."""
+        return crossing_of(self.fact, self._side_m)
 
-        A line that is cut off at two opposite edges but is shorter than the image lies there in pieces.
-        """
-        if self.line and self.fact.count == 1 and self.fact.length_m >= 0.98 * self._side_m:
-            match sorted(self.fact.edges):
-                case ["left", "right"]:
-                    return "from left to right"
-                case ["bottom", "top"]:
-                    return "from top to bottom"
-        return ""
+    @cached_property
+    def course(self) -> str:
+        """Where a single line leads: "from the top left to the bottom right"; empty for others."""
+        ends = self.fact.ends
+        if self.fact.count > 1 or len(set(ends)) < 2:
+            return ""
+        return course(*ends) if self._draw.chance(0.7) else course(*ends[::-1])
+
+    @cached_property
+    def place(self) -> str:
+        """Where it is or leads."""
+        return self.crossing or self.course or self.where
 
     @cached_property
     def runs(self) -> str:
-        """What a line does: "crosses the image from left to right", "run along the top"."""
-        return (
-            f"{self.verb('cross')} the image {self.crossing}"
-            if self.crossing
-            else f"{self.lies} {self.where}"
-        )
+        """What a line does: "crosses the image from left to right", "winds from the left to the bottom"."""
+        if self.crossing:
+            return f"{self.verb('cross')} the image {self.crossing}"
+        if self._loops:
+            return f"{self.verb('form')} a loop {self.where}"
+        if self.course:
+            return f"{self.verb(self._going)} {self.course}"
+        return f"{self.lies} {self.where}" if self.where else f"{self.verb('are')} in view"
 
     @cached_property
     def running(self) -> str:
         """`runs` as a participle."""
-        return f"crossing the image {self.crossing}" if self.crossing else f"{self._going} {self.where}"
+        if self.crossing:
+            return f"crossing the image {self.crossing}"
+        if self._loops:
+            return f"forming a loop {self.where}"
+        if self.course:
+            return f"{_PARTICIPLES[self._going]} {self.course}"
+        return f"{'flowing' if self._lying == 'flow' else 'running'} {self.where}" if self.where else ""
 
     @cached_property
     def running_in_it(self) -> str:
         """`running`, in a sentence whose subject is the image."""
-        return f"crossing it {self.crossing}" if self.crossing else f"{self._going} {self.where_in_it}"
+        return self.running.replace("the image", "the view")
 
     @cached_property
     def cut(self) -> bool:
-        """Whether it is cut off by the image's edge, and this is not yet said by `crossing`."""
-        return bool(self.fact.edges) and not self.crossing
+        """Whether a single thing is cut off by the image's edge, and this is not yet said by `crossing`."""
+        return 0 < len(self.fact.edges) < 4 and not self.crossing and self.fact.count == 1
 
     @cached_property
     def continues(self) -> str:
@@ -235,33 +220,37 @@ class Mention:
         """What can be said of it in a few words when it is not the main thing: "lies in the top left"."""
         if self.line:
             return self.runs
-        if self.fact.share >= 0.1 and (not self.where or self._draw.chance(0.5)):
+        if self.fact.share >= 0.1 and self.share and (not self.where or self._draw.chance(0.4)):
             return f"{self.covers} {self.share} the image"
-        return f"{self.lies} {self.where}" if self.where else "can be seen"
+        return f"{self.lies} {self.where}" if self.where else f"{self.verb('are')} in view"
 
     @property
-    def _pairs_up(self) -> bool:
-        """Whether two of it are a pair: two silos are, two forests or two patches of grass are just two."""
-        return self.fact.share < _WIDE_SHARE and " of " not in self.fact.singular
-
-    def _counted(self, number: str) -> str:
-        if not self._other:
-            return f"{number} {self.fact.plural}"
-        # not "a pair of other buildings"
+    def _loops(self) -> bool:
         return (
-            f"{exact_count(self.fact.count) if number.endswith(' of') else number} other {self.fact.plural}"
+            self.fact.sinuosity is Sinuosity.LOOP
+            and bool(self.where)
+            and not _ROUND.search(self.fact.singular)
         )
 
-    @property
+    @cached_property
+    def _lying(self) -> str:
+        if self.line:
+            return "flow" if _FLOWING.fullmatch(self.fact.singular) and not self.course else "run"
+        if self.where.startswith(("scattered", "spread", "clustered")):
+            return "are"
+        return "stand" if _UPRIGHT.fullmatch(self.fact.singular) else "lie"
+
+    @cached_property
     def _going(self) -> str:
-        return "flowing" if self.lies.startswith("flow") else "running"
+        """How a single line leads from one end to the other; what an adjective said is not said again."""
+        verbs = {Sinuosity.WINDING: "wind", Sinuosity.CURVING: "curve"}
+        bent = self.fact.sinuosity in verbs and str(self.fact.sinuosity) not in self.adjectives
+        return verbs[self.fact.sinuosity] if bent and self.fact.sinuosity else "run"
 
     @cached_property
     def _onward(self) -> tuple[str, str]:
         edges = edge_list(self.fact.edges)
-        if self.plural and not self.line:
-            return f"are partly cut off by {edges}", f"partly cut off by {edges}"
-        if self.lies in ("stand", "stands"):
+        if self._lying == "stand":
             return f"is cut off by {edges}", f"cut off by {edges}"
         verb, participle = {
             "continue beyond": ("continue beyond", "continuing beyond"),
@@ -269,3 +258,30 @@ class Mention:
             "reach beyond": ("reach beyond", "reaching beyond"),
         }[self._draw.pick("continue beyond", "extend past", "reach beyond")]
         return f"{self.verb(verb)} {edges}", f"{participle} {edges}"
+
+
+def crossing_of(fact: Fact, side_m: float) -> str:
+    """From which edge to which a single line crosses the image; empty where it does not.
+
+    A line that is cut off at two opposite edges but is shorter than the image lies there in pieces.
+    """
+    if fact.kind is not GeometryKind.LINE or fact.count > 1 or fact.length_m < 0.98 * side_m:
+        return ""
+    edges: dict[tuple[str, ...], str] = {
+        ("left", "right"): "from left to right",
+        ("bottom", "top"): "from top to bottom",
+    }
+    return edges.get(tuple(sorted(fact.edges)), "")
+
+
+def places_of(fact: Fact, side_m: float) -> tuple[str, ...]:
+    """Phrases for where a fact's things are; none where they are all over in no way that has a name."""
+    wide = fact.share > WIDE_SHARE or fact.length_m > 0.4 * side_m
+    line = fact.kind is GeometryKind.LINE
+    middle = "through the middle" if line else "in the middle"
+    found = [
+        where.replace("in the central part", middle) for where in places(fact.positions, wide=wide, line=line)
+    ]
+    if fact.arrangement is not Arrangement.SCATTERED:
+        found = [where.replace("scattered", "spread") for where in found]
+    return tuple(where for where in found if where != NOWHERE)

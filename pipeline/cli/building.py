@@ -8,17 +8,18 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from pipeline.captions.engines import examine as examine_captions
 from pipeline.cli.app import ConfigPath, Workers, app, load_context, report, run_build
 from pipeline.config import DatasetConfig
 from pipeline.configfile import load_config
-from pipeline.errors import Misconfigured
-from pipeline.estimate import Estimate, estimate
+from pipeline.errors import Misconfigured, Transient
+from pipeline.estimate import CaptionEstimate, Estimate, estimate, estimate_captions
 from pipeline.imagery.earthengine.doctor import examine
 from pipeline.imagery.earthengine.source import listings_left
 from pipeline.inventory import area_of, open_store, snapshot_of
 from pipeline.ledger import Ledger
 from pipeline.plan import make_plan
-from pipeline.show import console, counts_table, estimate_lines, plan_table
+from pipeline.show import caption_lines, console, counts_table, estimate_lines, plan_table
 from pipeline.sources import EarthEngineSource
 from pipeline.stages.base import Context
 
@@ -64,6 +65,10 @@ def check(
                 console.print(f"{topic:10} {found}", markup=False)
     except Misconfigured as error:
         problems.append(str(error))
+    try:
+        _check_captions(settings, base)
+    except (Misconfigured, Transient) as error:
+        problems.append(str(error))
     context = snapshot = None
     try:
         if unlisted > _MOST_LISTINGS and not relist:
@@ -89,21 +94,22 @@ def check(
 
 @app.command
 def plan(config: ConfigPath) -> None:
-    """Show which units are done, ready and waiting, and what they will ask an imagery service for."""
+    """Show which units are done, ready and waiting, and what they will ask imagery services and language models for."""
     context = load_context(config)
     found = make_plan(context, Ledger(context.store))
     console.print(plan_table(found))
-    _print_estimate(estimate(context, found, bound=False))
+    _print_estimate(estimate(context, found, bound=False), estimate_captions(context, found))
 
 
 @app.command(name="estimate")
 def estimate_command(config: ConfigPath) -> None:
-    """Estimate what the rest of a build asks an imagery service for: requests, bytes, time, EECU."""
+    """Estimate what the rest of a build asks for: requests, bytes, time, EECU; tokens and hours of caption models."""
     context = load_context(config)
-    found = estimate(context, make_plan(context, Ledger(context.store)))
+    plan = make_plan(context, Ledger(context.store))
+    found = estimate(context, plan)
     if found is None:
         console.print("imagery from local files: no requests")
-    _print_estimate(found)
+    _print_estimate(found, estimate_captions(context, plan))
 
 
 @app.command
@@ -161,6 +167,14 @@ def _print_imagery(context: Context) -> None:
     console.print(f"area       {len(context.cells)} cells at zoom {context.config.cell_zoom}")
 
 
-def _print_estimate(found: Estimate | None) -> None:
+def _print_estimate(found: Estimate | None, captions: CaptionEstimate | None) -> None:
     for line in () if found is None else estimate_lines(found):
         console.print(line)
+    for line in () if captions is None else caption_lines(captions):
+        console.print(line)
+
+
+def _check_captions(settings: DatasetConfig, base: Path) -> None:
+    """Print what is known of the caption engines. Raises Misconfigured or Transient where they cannot work."""
+    for topic, found in examine_captions(settings.captions, base):
+        console.print(f"{topic:10} {found}", markup=False)

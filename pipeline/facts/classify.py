@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.facts.flat import counts, ranges
+from pipeline.facts.rank import rarities
 from pipeline.grid import Floats, Ints
 from pipeline.osm.vocabulary import TagRule, Vocabulary
 from pipeline.types import GeometryKind
@@ -27,8 +28,12 @@ class Rules:
     ----------
     tag, singular, plural
         ``key=value`` and noun phrases.
+    meaning
+        Words of the OSM wiki about tags outside the vocabulary; empty for others.
     noun
         Number of the phrase: rules that say the same thing have the same one.
+    rarity
+        How much the sight of the thing tells (`pipeline.facts.rank.rarities`).
     max_gsd_m, min_area_m2, min_length_m
         Limits of visibility, the GSD with the tolerance `NOMINAL`.
     """
@@ -36,7 +41,9 @@ class Rules:
     tag: pa.StringArray
     singular: pa.StringArray
     plural: pa.StringArray
+    meaning: pa.StringArray
     noun: Ints
+    rarity: Floats
     max_gsd_m: Floats
     min_area_m2: Floats
     min_length_m: Floats
@@ -50,7 +57,9 @@ class Rules:
             pa.array([f"{rule.key}={rule.value}" for rule in rules]),
             pa.array([rule.singular for rule in rules]),
             pa.array([rule.plural for rule in rules]),
+            pa.array([rule.meaning for rule in rules]),
             noun,
+            rarities([rule.singular for rule in rules]),
             np.array([rule.max_gsd_m * NOMINAL for rule in rules]),
             np.array([rule.min_area_m2 for rule in rules]),
             np.array([rule.min_length_m for rule in rules]),

@@ -1,18 +1,21 @@
-"""Pairs to facts: what is seen in a patch, like things grouped, with number, place, share and length."""
-
-from dataclasses import dataclass
+"""Pairs to facts: what is seen in a patch, like things grouped, described, related and ranked."""
 
 import numpy as np
 import pyarrow as pa
 
-from pipeline.facts.classify import Rules
+from pipeline.facts.arrange import arrange
+from pipeline.facts.classify import NOMINAL
 from pipeline.facts.flat import counts, ranges, sums
-from pipeline.facts.ground import Ground
-from pipeline.facts.join import SMALLEST, Pairs
-from pipeline.facts.layer import AREA, LINE, Layer
-from pipeline.facts.overlap import double_counted
+from pipeline.facts.group import Groups, group
+from pipeline.facts.join import Pairs
+from pipeline.facts.layer import AREA, LINE
+from pipeline.facts.outline import outline
+from pipeline.facts.relate import MOST, couples, relate
+from pipeline.facts.relations import RUNS_ALONG, TELLING, Relations, joined
+from pipeline.facts.scene import GRAINS, Elements, Frames, Rules, grains
+from pipeline.facts.things import line_things
 from pipeline.grid import Floats, Ints
-from pipeline.tables import FACTS
+from pipeline.tables import FACTS, RELATION
 from pipeline.types import GeometryKind
 
 POSITIONS = pa.array(
@@ -26,91 +29,20 @@ EDGES = pa.array(["left", "right", "top", "bottom"])
 KIND_NAMES = pa.array([str(kind) for kind in (GeometryKind.POINT, GeometryKind.LINE, GeometryKind.AREA)])
 """The kinds by their dimension."""
 
-LINE_WIDTH = 0.02
-"""A line weighs as much as a strip of this width, in patch sides, when facts are put in order."""
-
-POINT_SHARE = 0.001
-"""A point weighs as much as an area of this share."""
-
-_GRAINS = 1_000_000
-"""Weights and positions are compared in millionths of the patch or its side: what is equal, or on the line between
-two positions, by construction stays so, whatever the last bits of the projection are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Elements:
-    """Visible elements, ready to be joined: sorted by id.
-
-    Attributes
-    ----------
-    ids
-        "n1", "w2", "r3".
-    rule
-        Index into `Rules` of each element.
-    layer
-        The elements in the CRS of the patches.
-    """
-
-    ids: pa.StringArray
-    rule: Ints
-    layer: Layer
-
-
-@dataclass(frozen=True, slots=True)
-class Frames:
-    """Patches of one scene, ready to be joined.
-
-    Attributes
-    ----------
-    ids
-        Patch ids.
-    boxes
-        Bounds in CRS units, shape (n, 4): xmin, ymin, xmax, ymax.
-    ground
-        The ground below them.
-    gsd_m
-        Ground sample distance of the scene.
-    """
-
-    ids: pa.StringArray
-    boxes: Floats
-    ground: Ground
-    gsd_m: float
-
-
-def visible(pairs: Pairs, elements: Elements, rules: Rules, gsd_m: float) -> Pairs:
-    """The pairs that an image of this GSD shows: the class can be recognised and the part is large enough."""
-    rule = elements.rule[pairs.element]
-    kind = elements.layer.dimension[pairs.element]
-    return pairs[
-        (gsd_m <= rules.max_gsd_m[rule])
-        & ((kind != AREA) | (pairs.area_m2 >= rules.min_area_m2[rule]))
-        & ((kind != LINE) | (pairs.length_m >= rules.min_length_m[rule]))
-    ]
-
 
 def describe(pairs: Pairs, elements: Elements, frames: Frames, rules: Rules) -> pa.Table:
-    """Group what each patch shows into facts.
+    """Group what each patch shows into facts and describe them.
 
-    Things are alike when they are drawn alike and their rules have the same noun phrase; the tag of the weightiest
-    one speaks for the group. The weight of a member is its share (areas), its length (lines) or 1 (points).
+    `pipeline.evidence.Fact` says what the columns hold; who belongs together, and in which order, says
+    `pipeline.facts.group`; relations `relate`, arrangements `arrange`, outlines `outline`.
 
-    - ``positions``: the thirds of the patch that hold centroids of members, the one with most weight first, equal
-      ones in reading order.
-    - ``share``: what the members cover together, each bit of ground once; to four digits.
-    - ``length_m``: sum of the members, to one digit.
-    - ``edges``: where any member is cut off.
-    - ``elements``: weightiest first, equal ones by id.
-
-    Facts of a patch are sorted by their share, a line counting as a strip of width `LINE_WIDTH` and a point as
-    `POINT_SHARE`; equal ones as areas, lines, points, then by the order of the vocabulary. Numbers are rounded half
-    up with a tolerance of a millionth of the last digit, so that a value that is on the limit by construction
-    falls the same way everywhere.
+    Numbers are rounded half up with a tolerance of a millionth of the last digit, so that a value that is on the
+    limit by construction falls the same way everywhere: shares to four digits, lengths to one, areas to none.
 
     Parameters
     ----------
     pairs
-        Visible pairs, sorted by patch.
+        Pairs that the GSD shows (`pipeline.facts.group.visible`), sorted by patch.
     elements, frames, rules
         What the pairs index.
 
@@ -118,57 +50,117 @@ def describe(pairs: Pairs, elements: Elements, frames: Frames, rules: Rules) -> 
     -------
     Rows of `pipeline.tables.FACTS`, in the order of the frames.
     """
-    kind = elements.layer.dimension[pairs.element].astype(np.int64)
-    rule = elements.rule[pairs.element]
-    side = frames.ground.sides[pairs.patch]
-    weight = _grains(np.where(kind == AREA, pairs.share, np.where(kind == LINE, pairs.length_m / side, 1.0)))
+    groups = group(pairs, elements, frames, rules)
+    n = len(groups.patch)
+    if not n:
+        return FACTS.empty_table()
+    things = line_things(groups, MOST, elements.layer, frames)
+    outlines = outline(groups, things, elements, frames)
+    looked_at = couples(groups, rules.noun)
+    one, other = looked_at
+    arranged = arrange(groups, things, (np.append(one, other), np.append(other, one)), frames)
+    relations = relate(groups, things, outlines.extent, looked_at, elements.layer, frames)
+    relations = _with_lines(relations, np.flatnonzero(arranged.line >= 0), arranged.line, arranged.distance_m)
 
-    noun = (pairs.patch * len(KIND_NAMES) + kind) * len(rules.tag) + rules.noun[rule]
-    order = np.lexsort((pairs.element, -weight, noun))
-    pairs, kind, rule, weight, noun = pairs[order], kind[order], rule[order], weight[order], noun[order]
-    starts = np.flatnonzero(np.diff(noun, prepend=-1))
-    n = len(starts)
-    group = np.repeat(np.arange(n), np.diff(starts, append=len(noun)))
-    count = counts(group, n)
-
-    share = sums(group, pairs.share, n)
-    full = np.zeros(n, dtype=bool)
-    full[group[pairs.share > 1.0 - SMALLEST]] = True  # one member covers all: there is nothing to find out
-    crowded = np.flatnonzero((kind == AREA) & (count[group] > 1) & ~full[group])
-    twice, excess = double_counted(pairs[crowded], group[crowded], elements.layer, frames.boxes)
-    share[twice] -= excess
-    share = np.clip(share, 0.0, 1.0)
-    length = sums(group, pairs.length_m, n)
-    edges = np.bitwise_or.reduceat(pairs.edges, starts) if n else pairs.edges
-
-    patch, kind, rule = pairs.patch[starts], kind[starts], rule[starts]
-    strip = LINE_WIDTH * length / frames.ground.sides[patch]
-    rank = _grains(np.where(kind == AREA, share, np.where(kind == LINE, strip, POINT_SHARE * count)))
-    place = np.lexsort((rule, -kind, -rank, patch))
-    members = ranges(starts[place], count[place])
-    held, hold = _positions(pairs, group, weight, n)
-    some = np.arange(len(POSITIONS)) < hold[place][:, None]
-    cut = (edges[place][:, None] >> np.arange(len(EDGES)) & 1).astype(bool)
+    ids = _fact_ids(groups.patch)
+    held, hold = _positions(groups, elements, frames)
+    some = np.arange(len(POSITIONS)) < hold[:, None]
+    cut = (groups.edges[:, None] >> np.arange(len(EDGES)) & 1).astype(bool)
+    words, worded = _qualifiers(groups, elements, frames.gsd_m)
+    ended = outlines.ends >= 0
+    rule = pa.array(groups.rule)
     columns = {
-        "patch": frames.ids.take(pa.array(patch[place])),
-        "tag": rules.tag.take(pa.array(rule[place])),
-        "kind": KIND_NAMES.take(pa.array(kind[place])),
-        "singular": rules.singular.take(pa.array(rule[place])),
-        "plural": rules.plural.take(pa.array(rule[place])),
-        "count": pa.array(count[place], pa.int32()),
-        "positions": _lists(POSITIONS.take(pa.array(held[place][some])), hold[place]),
-        "share": pa.array(_rounded(share[place], 4)),
-        "length_m": pa.array(_rounded(length[place], 1)),
+        "patch": frames.ids.take(pa.array(groups.patch)),
+        "id": ids,
+        "tag": rules.tag.take(rule),
+        "kind": KIND_NAMES.take(pa.array(groups.kind)),
+        "singular": rules.singular.take(rule),
+        "plural": rules.plural.take(rule),
+        "qualifiers": _lists(words, worded),
+        "count": pa.array(groups.count, pa.int32()),
+        "positions": _lists(POSITIONS.take(pa.array(held[some])), hold),
+        "share": pa.array(_rounded(groups.share, 4)),
+        "area_m2": pa.array(_rounded(groups.area_m2, 0)),
+        "length_m": pa.array(_rounded(groups.length_m, 1)),
+        "extent_m": _lists(pa.array(_rounded(outlines.extent, 1).ravel()), np.full(n, 2)),
+        "shape": pa.array(outlines.shape, pa.string()),
+        "axis": pa.array(outlines.axis, pa.string()),
+        "sinuosity": pa.array(outlines.sinuosity, pa.string()),
+        "ends": _lists(POSITIONS.take(pa.array(outlines.ends[ended])), ended.sum(axis=1)),
         "edges": _lists(EDGES.take(pa.array(np.nonzero(cut)[1])), cut.sum(axis=1)),
-        "elements": _lists(elements.ids.take(pa.array(pairs.element[members])), count[place]),
+        "arrangement": pa.array(arranged.name, pa.string()),
+        "relations": _relation_lists(relations, ids, n),
+        "meaning": rules.meaning.take(rule),
+        "elements": _lists(elements.ids.take(pa.array(groups.pairs.element)), groups.members),
     }
     return pa.table([columns[field.name] for field in FACTS], schema=FACTS)
 
 
-def _positions(pairs: Pairs, group: Ints, weight: Ints, n: int) -> tuple[Ints, Ints]:
-    """Positions of each group by falling weight, shape (n, 9), and how many of them hold members."""
-    column, row = (np.clip(_grains(3 * along) // _GRAINS, 0, 2) for along in (pairs.x, pairs.y))
-    cell = group * 9 + row * 3 + column
+def _with_lines(relations: Relations, facts: Ints, line: Ints, distance_m: Floats) -> Relations:
+    """Relations, and those of what is scattered along a line instead of what else was said of both."""
+    added = Relations.of(RUNS_ALONG, facts, line[facts], distance_m[facts])
+    n = len(line)
+    told = np.isin(relations.fact * n + relations.other, facts * n + line[facts])
+    every = joined([added, relations[~told]])
+    return every[np.argsort(every.fact, kind="stable")]
+
+
+def _relation_lists(relations: Relations, ids: pa.StringArray, n: int) -> pa.ListArray:
+    """Relations as a column of lists."""
+    names = pa.array([str(kind) for kind in TELLING])
+    third = ids.take(pa.array(relations.third, mask=relations.third < 0)).fill_null("")
+    rows = pa.StructArray.from_arrays(
+        [
+            names.take(pa.array(relations.kind)),
+            ids.take(pa.array(relations.other)),
+            third,
+            pa.array(_rounded(relations.distance_m, 1)),
+        ],
+        fields=list(RELATION),
+    )
+    return _lists(rows, counts(relations.fact, n))
+
+
+def _qualifiers(groups: Groups, elements: Elements, gsd_m: float) -> tuple[pa.Array, Ints]:
+    """Words that are true of all members of each fact and that the GSD shows, and how many each fact has."""
+    combinations = elements.qualified.combinations
+    seen = [[word.word for word in each if gsd_m <= word.max_gsd_m * NOMINAL] for each in combinations]
+    words = sorted({word for each in seen for word in each})
+    number = {word: i for i, word in enumerate(words)}
+    size = np.array([len(each) for each in seen], dtype=np.int64)
+    flat = np.array([number[word] for each in seen for word in each], dtype=np.int64)
+    first = np.cumsum(size) - size
+
+    which = elements.qualified.which[groups.pairs.element]
+    fact = np.repeat(groups.fact, size[which])
+    code, times = np.unique(fact * len(words) + flat[ranges(first[which], size[which])], return_counts=True)
+    common = code[times == groups.members[code // max(1, len(words))]]
+    spoken = which[groups.starts]  # in the order in which they are said of the first member
+    fact = np.repeat(np.arange(len(groups.starts)), size[spoken])
+    word = flat[ranges(first[spoken], size[spoken])]
+    shared = np.isin(fact * len(words) + word, common)
+    return pa.array(words, pa.string()).take(pa.array(word[shared])), counts(fact[shared], len(groups.starts))
+
+
+def _fact_ids(patch: Ints) -> pa.StringArray:
+    """f1, f2, ... within each patch."""
+    starts = np.flatnonzero(np.diff(patch, prepend=-1))
+    number = np.arange(len(patch)) - np.repeat(starts, np.diff(starts, append=len(patch)))
+    names = pa.array([f"f{i + 1}" for i in range(number.max(initial=0) + 1)], pa.string())
+    return names.take(pa.array(number))
+
+
+def _positions(groups: Groups, elements: Elements, frames: Frames) -> tuple[Ints, Ints]:
+    """Positions of each fact by falling weight, shape (n, 9), and how many of them hold members.
+
+    Equal ones are in reading order.
+    """
+    pairs, n = groups.pairs, len(groups.patch)
+    kind = elements.layer.dimension[pairs.element]
+    weight = np.where(kind == LINE, pairs.length_m / frames.ground.sides[pairs.patch], 1.0)
+    weight = grains(np.where(kind == AREA, pairs.share, weight))
+    column, row = (np.clip(grains(3 * along) // GRAINS, 0, 2) for along in (pairs.x, pairs.y))
+    cell = groups.fact * 9 + row * 3 + column
     held = counts(cell, 9 * n).reshape(n, 9) > 0
     total = np.where(held, sums(cell, weight, 9 * n).reshape(n, 9), -1.0)
     return np.argsort(-total, axis=1, kind="stable"), held.sum(axis=1)
@@ -177,11 +169,6 @@ def _positions(pairs: Pairs, group: Ints, weight: Ints, n: int) -> tuple[Ints, I
 def _lists(values: pa.Array, count: Ints) -> pa.ListArray:
     """Lists of `count` values each."""
     return pa.ListArray.from_arrays(pa.array(np.append(0, np.cumsum(count)), pa.int32()), values)
-
-
-def _grains(values: Floats) -> Ints:
-    grains: Ints = np.rint(values * _GRAINS).astype(np.int64)
-    return grains
 
 
 def _rounded(values: Floats, digits: int) -> Floats:

@@ -78,11 +78,8 @@ def ground_of(crs: str, boxes: npt.ArrayLike) -> Ground:
     lam, lam_u, lam_v = _derivatives(np.radians(lon))
     phi, phi_u, phi_v = _derivatives(np.radians(lat))
 
-    sin, cos = np.sin(np.radians(lat[:, 1, 1])), np.cos(np.radians(lat[:, 1, 1]))
-    w2 = 1.0 - _WGS84.es * sin**2
-    meridian = _WGS84.a * (1.0 - _WGS84.es) / w2**1.5
-    parallel = _WGS84.a * cos / np.sqrt(w2)
-    shrink = -meridian * sin  # d(N cos lat) / d lat, exactly
+    parallel, meridian = (np.degrees(metres) for metres in metres_per_degree(lat[:, 1, 1]))
+    shrink = -meridian * np.sin(np.radians(lat[:, 1, 1]))  # d(N cos lat) / d lat, exactly
     jacobians = np.stack(
         [
             np.stack([parallel * lam, meridian * phi]),
@@ -92,6 +89,13 @@ def ground_of(crs: str, boxes: npt.ArrayLike) -> Ground:
     )
     (a, b), (c, d) = jacobians[0]
     return Ground(jacobians, np.sqrt(np.abs(a * d - b * c)))
+
+
+def metres_per_degree(lat: Floats) -> tuple[Floats, Floats]:
+    """Metres of a degree of longitude and of latitude at a latitude, on the WGS84 ellipsoid."""
+    sin, cos = np.sin(np.radians(lat)), np.cos(np.radians(lat))
+    w2 = 1.0 - _WGS84.es * sin**2
+    return np.radians(_WGS84.a * cos / np.sqrt(w2)), np.radians(_WGS84.a * (1.0 - _WGS84.es) / w2**1.5)
 
 
 def _derivatives(f: Floats) -> tuple[Floats, Floats, Floats]:

@@ -7,14 +7,14 @@ import numpy.typing as npt
 import shapely
 
 from pipeline.facts.flat import sums
-from pipeline.grid import Floats, Ints, from_lonlat
+from pipeline.grid import Floats, Ints, from_lonlat, projected
 
 Shapes = npt.NDArray[np.object_]
 
 POINT, LINE, AREA = 0, 1, 2
 """Dimensions of points, lines and areas."""
 
-RUN = 64
+RUN = 16
 """Segments in a run."""
 
 
@@ -96,7 +96,7 @@ def lay_out(shapes: Shapes, crs: str) -> Layer:
     n = len(shapes)
     dimension = shapely.get_dimensions(shapes).astype(np.int8)
     lonlat = shapely.get_coordinates(shapes)
-    xy = np.stack(from_lonlat(crs).transform(lonlat[:, 0], lonlat[:, 1]))
+    xy = np.stack(projected(from_lonlat(crs), lonlat[:, 0], lonlat[:, 1]))
     finite = np.isfinite(xy).all(axis=0)
     xy[:, ~finite] = 0.0
     total = shapely.get_num_coordinates(shapes).astype(np.int64)

@@ -39,7 +39,7 @@ def double_counted(pairs: Pairs, group: Ints, layer: Layer, boxes: Floats) -> tu
     suspect = _may_overlap(layer, pairs.element[one], pairs.element[other])
     one, other = one[suspect], other[suspect]
     involved, place = np.unique(np.concatenate([one, other]), return_inverse=True)
-    parts = _parts(pairs[involved], layer, boxes)
+    parts = cut_areas(pairs[involved], layer, boxes)
     left, right = place[: len(one)], place[len(one) :]
     crossing = shapely.relate_pattern(parts[left], parts[right], _INTERIORS_MEET)
     overlapping = np.unique(np.concatenate([left[crossing], right[crossing]]))
@@ -79,27 +79,38 @@ def _near(pairs: Pairs, group: Ints, layer: Layer, boxes: Floats) -> tuple[Ints,
 
 
 def _may_overlap(layer: Layer, one: Ints, other: Ints) -> Flags:
-    """Whether two elements overlap anywhere; True without a look where one of them is large.
-
-    Neighbours that share nodes do not: compared in EPSG:4326, where these nodes are the same numbers.
-    """
+    """Whether two elements overlap anywhere; True without a look where one of them is large."""
     small = np.flatnonzero((layer.count[one] <= _LARGE) & (layer.count[other] <= _LARGE))
-    couples, couple = np.unique(np.stack([one[small], other[small]]), axis=1, return_inverse=True)
-    overlap = shapely.relate_pattern(layer.shapes[couples[0]], layer.shapes[couples[1]], _INTERIORS_MEET)
     suspect = np.ones(len(one), dtype=bool)
-    suspect[small] = overlap[couple]
+    suspect[small] = interiors_meet(layer, one[small], other[small])
     return suspect
 
 
-def _parts(pairs: Pairs, layer: Layer, boxes: Floats) -> Shapes:
-    """The areas inside their patches, as valid geometries in the layer's CRS."""
-    elements, which = np.unique(pairs.element, return_inverse=True)
-    shapes = shapely.transform(
+def interiors_meet(layer: Layer, one: Ints, other: Ints) -> Flags:
+    """Whether areas overlap anywhere; each two are compared once.
+
+    Neighbours that share nodes do not: compared in EPSG:4326, where these nodes are the same numbers.
+    """
+    couples, couple = np.unique(np.stack([one, other]), axis=1, return_inverse=True)
+    met: Flags = shapely.relate_pattern(layer.shapes[couples[0]], layer.shapes[couples[1]], _INTERIORS_MEET)
+    return met[couple]
+
+
+def plane_shapes(layer: Layer, elements: Ints) -> Shapes:
+    """Whole areas as valid geometries in the layer's CRS."""
+    shapes: Shapes = shapely.transform(
         layer.shapes[elements],
         lambda lonlat: np.column_stack(from_lonlat(layer.crs).transform(lonlat[:, 0], lonlat[:, 1])),
     )
     broken = ~shapely.is_valid(shapes)  # rings that nearly touch may touch after the projection
     shapes[broken] = shapely.make_valid(shapes[broken])
+    return shapes
+
+
+def cut_areas(pairs: Pairs, layer: Layer, boxes: Floats) -> Shapes:
+    """The areas inside their patches, as valid geometries in the layer's CRS."""
+    elements, which = np.unique(pairs.element, return_inverse=True)
+    shapes = plane_shapes(layer, elements)
     box = boxes[pairs.patch]
     parts: Shapes = shapes[which]
     cut = np.flatnonzero(~lies_in(layer.bounds[pairs.element], box))

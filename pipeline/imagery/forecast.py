@@ -19,6 +19,8 @@ BYTES_PER_S = 25e6
 """Bytes a second that the network takes, assumed: 200 Mbit/s."""
 
 _NPY_HEADER = 128
+_MASK_BYTES = 2
+"""Of a pixel of a mask, as Earth Engine counts: one byte, and one that says whether it holds data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,16 @@ class Pace:
     request_s, megapixel_s
         Seconds. The defaults are assumed, until something is measured: about one second for a patch of
         448 pixels and three for a block of 36.
+    block_requests
+        Requests that a block takes with those for its mask, where black may be missing, and with repeats;
+        0 until it is measured: as many as are planned.
     """
 
     request_s: float = 0.9
     megapixel_s: float = 0.3
+    block_requests: float = 0.0
 
-    def seconds(self, requests: int, pixels: int) -> float:
+    def seconds(self, requests: float, pixels: float) -> float:
         """Time of requests, summed over them."""
         return requests * self.request_s + pixels / 1e6 * self.megapixel_s
 
@@ -51,7 +57,8 @@ class Pace:
         if expected == 0:
             return assumed
         scale = timed.seconds / expected
-        return cls(assumed.request_s * scale, assumed.megapixel_s * scale)
+        block_requests = timed.requests / timed.blocks if timed.blocks else 0.0
+        return cls(assumed.request_s * scale, assumed.megapixel_s * scale, block_requests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ class Forecast:
     Attributes
     ----------
     requests
-        Requests, without repeats after failures.
+        Requests; a mean where finished units tell how many go to masks and repeats.
     patches
         Patches cut from them.
     pixels
@@ -76,11 +83,11 @@ class Forecast:
         Wall time that requests a second, requests in flight, and the network allow at best, seconds.
     """
 
-    requests: int = 0
+    requests: float = 0
     patches: int = 0
-    pixels: int = 0
-    bytes: int = 0
-    counted_bytes: int = 0
+    pixels: float = 0
+    bytes: float = 0
+    counted_bytes: float = 0
     request_s: float = 0.0
     rate_s: float = 0.0
     slots_s: float = 0.0
@@ -145,19 +152,22 @@ def forecast(
         What the network takes.
     """
     pace = pace or Pace()
-    requests = patches = pixels = 0
+    requests = mask_pixels = 0.0
+    patches = pixels = 0
     for block in blocks:
-        requests += block.pieces
+        asked = max(float(block.pieces), pace.block_requests)
+        requests += asked
         patches += len(block.members)
         pixels += block.pixels * factor**2
-    n_bytes = pixels * bands * band_bytes + requests * _NPY_HEADER
-    request_s = pace.seconds(requests, pixels)
+        mask_pixels += (asked / block.pieces - 1) * block.pixels * factor**2
+    n_bytes = pixels * bands * band_bytes + mask_pixels + requests * _NPY_HEADER
+    request_s = pace.seconds(requests, pixels + mask_pixels)
     return Forecast(
         requests=requests,
         patches=patches,
-        pixels=pixels,
+        pixels=pixels + mask_pixels,
         bytes=n_bytes,
-        counted_bytes=pixels * bands * (band_bytes + 1),
+        counted_bytes=pixels * bands * (band_bytes + 1) + mask_pixels * _MASK_BYTES,
         request_s=request_s,
         rate_s=requests / quota.per_second,
         slots_s=request_s / quota.in_flight,

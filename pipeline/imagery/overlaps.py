@@ -21,6 +21,7 @@ from pipeline.grid import (
     crs_to_pixel,
     from_lonlat,
     parse_cell,
+    projected,
     window_centers,
     window_outlines,
 )
@@ -114,7 +115,7 @@ def windows_in_cell(
     lat = np.concatenate(
         [np.full(17, north), south + (north - south) * t, np.full(17, south), south + (north - south) * t]
     )
-    cols, rows = crs_to_pixel(scene.transform, *from_lonlat(scene.crs).transform(lon, lat))
+    cols, rows = crs_to_pixel(scene.transform, *projected(from_lonlat(scene.crs), lon, lat))
     inside = np.isfinite(cols) & np.isfinite(rows)
     if not inside.any():
         cols, rows = np.array([0.0, scene.width]), np.array([0.0, scene.height])
@@ -154,7 +155,7 @@ def sharing(windows: Places, other: Scene, sampling: Sampling, *, sticking: bool
     step, size = step_px(sampling), sampling.patch_px
     near = np.flatnonzero(_near(windows, other, size if sticking else 0))
     x, y = crs_to_pixel(
-        other.transform, *from_lonlat(other.crs).transform(windows.lon[near], windows.lat[near])
+        other.transform, *projected(from_lonlat(other.crs), windows.lon[near], windows.lat[near])
     )
     finite = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
     near, x, y = near[finite], x[finite], y[finite]
@@ -221,7 +222,7 @@ def beaten(windows: Places, place: int, scenes: Sequence[Scene], sampling: Sampl
 def _loses(scene: Scene, col: Ints, row: Ints, other: Scene, size: int) -> Bools:
     """Whether the centres of a scene's windows lie deeper inside another scene, by more than a pixel."""
     there = crs_to_pixel(
-        other.transform, *from_lonlat(other.crs).transform(*window_centers(scene, col, row, size))
+        other.transform, *projected(from_lonlat(other.crs), *window_centers(scene, col, row, size))
     )
     deeper: Bools = _depth_m(other, *there) > _depth_m(scene, col + size / 2, row + size / 2) + scene.gsd_m
     return deeper

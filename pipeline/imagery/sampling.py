@@ -132,5 +132,5 @@ def choose_windows(
 
 def _name_of(scene: Scene) -> str:
     """What a patch id knows a scene by: its pixels in groups are another grid than its own."""
-    factor = scene.pixels.factor if isinstance(scene.pixels, Asset) else 1
+    factor = scene.pixels.native_px if isinstance(scene.pixels, Asset) else 1
     return scene.id if factor == 1 else f"{scene.id}/{factor}"

@@ -20,17 +20,19 @@ class Usage:
     Attributes
     ----------
     requests
-        Requests answered; for exports, exports.
+        Requests sent; for exports, exports.
     bytes
         Bytes of the answers, as they came over the wire.
     pixels
-        Pixels asked for.
+        Pixels that came; for exports, pixels exported.
     seconds
         Time from sending a request to the end of its answer, summed over the requests.
     patches
         Patches cut from the answers.
     batch_eecu_s
         EECU seconds of exports, which Earth Engine tells; those of pixel requests it does not.
+    blocks
+        Blocks that came. Requests beyond those planned for them were for masks, or repeats.
     """
 
     requests: int = 0
@@ -39,6 +41,7 @@ class Usage:
     seconds: float = 0.0
     patches: int = 0
     batch_eecu_s: float = 0.0
+    blocks: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -48,6 +51,7 @@ class Usage:
             self.seconds + other.seconds,
             self.patches + other.patches,
             self.batch_eecu_s + other.batch_eecu_s,
+            self.blocks + other.blocks,
         )
 
 
@@ -56,7 +60,7 @@ def put_usage(store: Store, unit: Unit, fingerprint: str, usage: Usage) -> None:
     store.put(f"usage/{unit.stage}/{unit.cell}/{fingerprint}.json", canonical(asdict(usage)))
 
 
-def read_usage(store: Store) -> Iterator[Usage]:
-    """All records of a store."""
-    for key, _ in list(store.list("usage")):
+def read_usage(store: Store, stage: str) -> Iterator[Usage]:
+    """The records of a stage."""
+    for key, _ in list(store.list(f"usage/{stage}")):
         yield Usage(**json.loads(store.get(key)))

@@ -109,6 +109,8 @@ class TagRule:
         Why it cannot be seen, or None for a visible row.
     hides
         Whether rows below this one no longer count for the element.
+    meaning
+        What the OSM wiki says of a tag that the table does not hold; untrusted text, empty for rows of the table.
     """
 
     order: int
@@ -122,6 +124,7 @@ class TagRule:
     min_length_m: float
     invisible: Invisible | None
     hides: bool
+    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

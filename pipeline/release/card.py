@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import islice
 
 import yaml
 from jinja2 import StrictUndefined
@@ -11,9 +12,11 @@ from jinja2.sandbox import SandboxedEnvironment
 
 import pipeline
 from pipeline.config import DatasetConfig
+from pipeline.release.measures import SAMPLE
+from pipeline.release.report import BLEU_SAMPLE, TASKS, Report
 from pipeline.release.sample import OSM_ATTRIBUTION, OSM_LICENSE, Sample
 from pipeline.release.statistics import Figures
-from pipeline.types import Counts, Product, Snapshot
+from pipeline.types import Product, Snapshot
 
 _SIZES = (
     (1_000, "n<1K"),
@@ -55,9 +58,9 @@ class Card:
     product
         What all images have in common.
     figures
-        Figures of the release.
-    counts
-        What became of the items, by stage.
+        Where, when and how much.
+    report
+        Measures of the texts and classes, and what became of the items.
     snapshot
         Identity of the OSM extract.
     example
@@ -67,7 +70,7 @@ class Card:
     config: DatasetConfig
     product: Product
     figures: Figures
-    counts: Mapping[str, Counts]
+    report: Report
     snapshot: Snapshot
     example: Sample
 
@@ -86,6 +89,7 @@ def write_card(card: Card) -> str:
         "thousands": _thousands,
         "megabytes": _megabytes,
         "reasons": _reasons,
+        "percent": _percent,
     }
     text = (files("pipeline.release") / "card.md.jinja").read_text(encoding="utf-8")
     figures = card.figures
@@ -94,8 +98,14 @@ def write_card(card: Card) -> str:
         config=card.config,
         figures=figures,
         ext=card.config.shards.image_format,
-        stages=[(label, card.counts[name]) for name, label in _STAGES.items() if name in card.counts],
-        top=figures.most_frequent(_TOP),
+        report=card.report,
+        stages=[
+            (label, card.report.stages[name]) for name, label in _STAGES.items() if name in card.report.stages
+        ],
+        top=dict(islice(card.report.classes.samples.items(), _TOP)),
+        tasks=TASKS,
+        mtld_sample=SAMPLE,
+        bleu_sample=BLEU_SAMPLE,
         gsd=_range(*(f"{g:.3g}" for g in (min(figures.gsd_m), max(figures.gsd_m)))),
         span=_range(*figures.span) if figures.span else None,
         example=_excerpt(card.example),
@@ -162,6 +172,10 @@ def _thousands(number: int) -> str:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f} %"
 
 
 def _reasons(counts: Mapping[str, int]) -> str:

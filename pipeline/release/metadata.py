@@ -21,6 +21,10 @@ METADATA = geoparquet(
         pa.field("crs", pa.string()),
         pa.field("tags", pa.list_(pa.string())),
         pa.field("captions", pa.list_(pa.string())),
+        pa.field("tasks", pa.list_(pa.int32())),  # one for each caption, as the next three
+        pa.field("annotators", pa.list_(pa.string())),
+        pa.field("claims", pa.list_(pa.int32())),
+        pa.field("supported", pa.list_(pa.int32())),  # claims that the facts bear out
         pa.field("title", pa.string()),
         pa.field("title_multi_objects", pa.string()),
         pa.field("nodata", pa.float64()),
@@ -70,6 +74,10 @@ def metadata_row(sample: Sample, shard: str, image: tuple[int, int]) -> dict[str
         "crs": about.crs,
         "tags": list(sample.tags),
         "captions": [annotation.text for annotation in sample.annotations],
+        "tasks": [annotation.task for annotation in sample.annotations],
+        "annotators": [annotation.annotator for annotation in sample.annotations],
+        "claims": [annotation.checks.claims for annotation in sample.annotations],
+        "supported": [annotation.checks.supported for annotation in sample.annotations],
         "title": sample.title,
         "title_multi_objects": sample.title_multi_objects,
         **about.quality.model_dump(),

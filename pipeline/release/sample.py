@@ -7,14 +7,15 @@ alone.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from pipeline.evidence import Arrangement, Axis, Caption, Fact, RelationKind, Shape, Sinuosity
 from pipeline.grid import pixel_to_crs
-from pipeline.ids import Json, canonical
-from pipeline.types import Bounds, Caption, GeometryKind, Patch, Scene
+from pipeline.ids import canonical
+from pipeline.types import Bounds, GeometryKind, Patch, Scene
 
 OSM_LICENSE = "ODbL-1.0"
 OSM_ATTRIBUTION = "(c) OpenStreetMap contributors"
@@ -84,31 +85,65 @@ class Metadata(_Record):
     attribution: str = Field(description="Attribution of the imagery.")
 
 
+class Checks(_Record):
+    """What the checks of a text found. Only texts that pass them all are kept."""
+
+    claims: int = Field(description="Claims found in the text.")
+    supported: int = Field(description="Claims that the facts bear out.")
+    attempt: int = Field(description="0: first text; 1: the first was refused and this one made instead.")
+
+
 class Annotation(_Record):
     """A caption with its provenance."""
 
-    task: int = Field(description="1 main area, 2 main line or point, 3 revision.")
+    task: int = Field(
+        description="1 main area, 2 main line or point, 3 revision, 4 scene, 5 title in other words."
+    )
     text: str = Field(min_length=1)
     annotator: str
     model_revision: str
     prompt: str = Field(description="name@hash of the prompt.")
+    sampling: dict[str, JsonValue] = Field(description="Sampling parameters; empty for the template engine.")
     seed: int
+    prompt_tokens: int
+    output_tokens: int
+    facts: tuple[str, ...] = Field(description="Ids of the facts that the text speaks of (f1, f2).")
     elements: tuple[str, ...] = Field(description="OSM ids the text rests on (n1, w2, r3).")
-    checks: dict[str, JsonValue] = Field(description="Results of checks of the text.")
+    checks: Checks
+
+
+class RelationRecord(_Record):
+    """How the things of a fact lie to those of another."""
+
+    kind: RelationKind
+    other: str = Field(description="Id of the other fact.")
+    third: str = Field(description="Id of the second other fact (between), or empty.")
+    distance_m: float = Field(description="Gap between them, metres.")
 
 
 class FactRecord(_Record):
     """What the map says about one element, or a group of like elements, inside the patch."""
 
+    id: str
     tag: str
     kind: GeometryKind
     singular: str
     plural: str
+    qualifiers: tuple[str, ...] = Field(description="What can be seen of all members; goes before the noun.")
     count: int
     positions: tuple[str, ...]
     share: float = Field(description="Share of the patch (areas).")
+    area_m2: float = Field(description="Area inside the patch, square metres (areas).")
     length_m: float = Field(description="Length inside the patch, metres (lines).")
+    extent_m: tuple[float, float] = Field(description="Length and width of the largest member, metres.")
+    shape: Shape | None
+    axis: Axis | None = Field(description="Direction of the long axis; north is up.")
+    sinuosity: Sinuosity | None
+    ends: tuple[str, ...] = Field(description="Positions of the two ends of a single line.")
     edges: tuple[str, ...] = Field(description="Image edges that cut an element off.")
+    arrangement: Arrangement | None
+    relations: tuple[RelationRecord, ...]
+    meaning: str = Field(description="Words of the OSM wiki about a tag outside the vocabulary; else empty.")
     elements: tuple[str, ...]
 
 
@@ -158,7 +193,7 @@ class Content:
     Attributes
     ----------
     facts
-        JSON objects of facts, weightiest first.
+        Facts of the patch, by rank.
     captions
         At least one.
     title, title_multi_objects
@@ -167,7 +202,7 @@ class Content:
         Measured pixel quality.
     """
 
-    facts: Sequence[Json]
+    facts: Sequence[Fact]
     captions: Sequence[Caption]
     title: str
     title_multi_objects: str
@@ -223,13 +258,17 @@ def make_sample(
                 annotator=caption.annotator,
                 model_revision=caption.model_revision,
                 prompt=caption.prompt,
+                sampling=json.loads(caption.sampling),
                 seed=caption.seed,
+                prompt_tokens=caption.prompt_tokens,
+                output_tokens=caption.output_tokens,
+                facts=caption.facts,
                 elements=caption.elements,
-                checks={},
+                checks=Checks(claims=caption.claims, supported=caption.supported, attempt=caption.attempt),
             )
             for caption in content.captions
         ),
-        facts=tuple(FactRecord.model_validate(fact) for fact in content.facts),
+        facts=tuple(FactRecord.model_validate(asdict(fact)) for fact in content.facts),
         title=content.title,
         title_multi_objects=content.title_multi_objects,
     )

@@ -1,10 +1,10 @@
-"""Figures of a release, gathered shard by shard."""
+"""Where, when and how much: figures of a release, gathered shard by shard."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.release.splits import SPLITS, blocks_of
 from pipeline.types import Bounds
@@ -31,10 +31,6 @@ class Figures:
         Side of the ground blocks.
     splits
         Figures by split, in the order train, val, test; only splits that have samples.
-    tags
-        Samples that show a tag.
-    words
-        Captions by number of words.
     images
         Samples by image.
     dates, gsd_m
@@ -45,8 +41,6 @@ class Figures:
 
     block_km: float
     splits: dict[str, SplitFigures] = field(default_factory=dict)
-    tags: Counter[str] = field(default_factory=Counter)
-    words: Counter[int] = field(default_factory=Counter)
     images: Counter[str] = field(default_factory=Counter)
     dates: Counter[str | None] = field(default_factory=Counter)
     gsd_m: Counter[float] = field(default_factory=Counter)
@@ -60,21 +54,7 @@ class Figures:
     @property
     def captions(self) -> int:
         """Captions in all splits."""
-        return self.words.total()
-
-    @property
-    def words_mean(self) -> float:
-        """Mean number of words of a caption."""
-        return sum(words * n for words, n in self.words.items()) / self.captions
-
-    def words_quantile(self, share: float) -> int:
-        """Number of words that at least this share of the captions does not exceed."""
-        seen = 0
-        for words, captions in sorted(self.words.items()):
-            seen += captions
-            if seen >= share * self.captions:
-                return words
-        return 0
+        return sum(split.captions for split in self.splits.values())
 
     @property
     def span(self) -> tuple[str, str] | None:
@@ -94,17 +74,13 @@ class Figures:
         """
         split = self.splits.setdefault(rows.column("split")[0].as_py(), SplitFigures())
         self.splits = {name: self.splits[name] for name in SPLITS if name in self.splits}
-        captions = rows.column("captions").to_pylist()
         split.samples += rows.num_rows
-        split.captions += sum(map(len, captions))
+        split.captions += pc.sum(pc.list_value_length(rows.column("captions"))).as_py()
         split.shards += 1
         split.bytes += size
         lon, lat = rows.column("lon").to_numpy(), rows.column("lat").to_numpy()
         row, col = blocks_of(lon, lat, self.block_km)
         split.blocks.update(zip(row.tolist(), col.tolist(), strict=True))
-        self.words.update(len(text.split()) for texts in captions for text in texts)
-        for tags in rows.column("tags").to_pylist():
-            self.tags.update(tags)
         self.images.update(rows.column("image_name").to_pylist())
         self.dates.update(rows.column("date").to_pylist())
         self.gsd_m.update(rows.column("gsd_m").to_pylist())
@@ -113,7 +89,3 @@ class Figures:
             west, south = min(west, box["xmin"]), min(south, box["ymin"])
             east, north = max(east, box["xmax"]), max(north, box["ymax"])
         self.bounds = (west, south, east, north)
-
-    def most_frequent(self, n: int) -> Mapping[str, int]:
-        """The tags that most samples show, with the number of samples."""
-        return dict(sorted(self.tags.items(), key=lambda item: (-item[1], item[0]))[:n])

@@ -30,6 +30,7 @@ REQUIRED = (
     "config.yaml",
     "contact-sheet.jpg",
     "metadata.parquet",
+    "report.json",
     "sample.schema.json",
     "sources.json",
 )

@@ -52,6 +52,10 @@ class Context:
         Images of the collection that cannot be used: id and reason.
     listed
         Day on which an imagery service was asked which images there are; None for local files.
+    models
+        Caption models that are folders: path as in the config, and hash of the files.
+    wiki
+        Digest of the OSM wiki of the config; empty without one.
     """
 
     config: DatasetConfig
@@ -65,6 +69,8 @@ class Context:
     cells: tuple[str, ...]
     rejected: tuple[tuple[str, str], ...] = ()
     listed: date | None = None
+    models: tuple[tuple[str, str], ...] = ()
+    wiki: str = ""
 
     @cached_property
     def scenes_by_id(self) -> Mapping[str, Scene]:
@@ -121,10 +127,11 @@ class Stage:
     inputs
         Units that one unit reads, with the names of the outputs it reads from each.
     run
-        Makes units. Called with one unit, or with all pending ones where `together` is set; yields
+        Makes units. Called with one unit, or with those of a lane where there are `lanes`; yields
         ``(work, result)`` as soon as a unit's outputs are in the store.
-    together
-        Whether pending units share one pass over a source, so that they run in one call.
+    lanes
+        Jobs that the pending units of a config are split over, each one call: units that share one pass over a
+        source, or one engine. None: one call a unit.
     """
 
     name: str
@@ -133,7 +140,7 @@ class Stage:
     basis: "Callable[[Context, Commits, str], Json]"
     inputs: "Callable[[Context, Commits, str], Mapping[Unit, tuple[str, ...]]]"
     run: Callable[[Context, Sequence[Work]], Iterator[tuple[Work, Result]]]
-    together: bool = False
+    lanes: Callable[[DatasetConfig], int | None] = lambda _config: None
 
 
 class Commits:

@@ -66,5 +66,5 @@ STAGE = Stage(
     basis=_basis,
     inputs=_inputs,
     run=_run,
-    together=True,
+    lanes=lambda _config: 1,
 )

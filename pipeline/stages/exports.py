@@ -53,7 +53,9 @@ def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result
     poll_s = context.config.runtime.requests.poll_s
     for export in run_exports(service, scenes, source.bucket, poll_s=poll_s):
         work = by_scene[export.scene.id]
-        put_usage(context.store, work.unit, work.fingerprint, Usage(requests=1, batch_eecu_s=export.eecu_s))
+        pixels = export.scene.width * export.scene.height
+        usage = Usage(requests=1, pixels=pixels, batch_eecu_s=export.eecu_s)
+        put_usage(context.store, work.unit, work.fingerprint, usage)
         yield work, Result(Counts(1, 1))
 
 
@@ -64,5 +66,5 @@ STAGE = Stage(
     basis=_basis,
     inputs=_inputs,
     run=_run,
-    together=True,
+    lanes=lambda _config: 1,
 )

@@ -1,4 +1,4 @@
-"""Stage `facts`: what the map says about each patch of a cell, before any pixel is read."""
+"""Stage `facts`: what the map says about each patch of a cell, before any pixel is read, and what it names there."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -7,13 +7,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.configfile import resolve
 from pipeline.facts.find import ELEMENT_COLUMNS, find_facts
+from pipeline.facts.rank import commonness
 from pipeline.grid import neighbourhood
 from pipeline.ids import Json
 from pipeline.ledger import Unit
-from pipeline.osm.vocabulary import load_vocabulary
+from pipeline.osm.outside import WiderVocabulary
+from pipeline.osm.qualifiers import load_qualifiers
+from pipeline.osm.vocabulary import FEATURE_KEYS, load_vocabulary
+from pipeline.osm.wiki import Wiki
 from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, read_table, scenes_near
-from pipeline.tables import ELEMENTS, FACTS
+from pipeline.tables import ELEMENTS, FACTS, NAMES
 from pipeline.types import Bounds, Counts, Reason
 
 
@@ -23,8 +28,11 @@ def _inputs(_context: Context, _commits: Commits, cell: str) -> Mapping[Unit, tu
 
 
 def _basis(context: Context, _commits: Commits, cell: str) -> Json:
-    return {
+    wiki: dict[str, Json] = {"wiki": context.wiki} if context.wiki else {}
+    return wiki | {
         "vocabulary": load_vocabulary().digest,
+        "qualifiers": load_qualifiers().digest,
+        "commonness": commonness()[1],
         "min_facts": context.config.sampling.min_facts,
         "scenes": [
             [scene.id, scene.crs, list(scene.transform), scene.gsd_m] for scene in scenes_near(context, cell)
@@ -33,19 +41,26 @@ def _basis(context: Context, _commits: Commits, cell: str) -> Json:
 
 
 def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:
-    vocabulary = load_vocabulary()
+    path = context.config.osm.wiki
+    wiki = Wiki(resolve(context.base, path)) if path is not None else None
     for work in works:
         patches = read_table(context, work.inputs[Unit("patches", work.unit.cell)].outputs["patches"])
         elements = _elements(context, work, patches)
-        found = find_facts(patches, elements, context.scenes_by_id, vocabulary)
-        facts = pa.concat_tables([FACTS.empty_table(), *found])
+        vocabulary = load_vocabulary()
+        if wiki is not None:
+            vocabulary = WiderVocabulary(vocabulary, wiki, _tags(elements))
+        found = list(find_facts(patches, elements, context.scenes_by_id, vocabulary))
+        facts = pa.concat_tables([FACTS.empty_table(), *(each.facts for each in found)])
+        names = pa.concat_tables([NAMES.empty_table(), *(each.names for each in found)])
 
-        patch = pc.index_in(facts["patch"], value_set=patches["id"].combine_chunks()).to_numpy()
+        ids = patches["id"].combine_chunks()
+        patch, named = (pc.index_in(rows["patch"], value_set=ids).to_numpy() for rows in (facts, names))
         enough = np.bincount(patch, minlength=len(patches)) >= context.config.sampling.min_facts
         kept = patches.filter(pa.array(enough))
         outputs = {
             "patches": put_table(context, work, "patches", kept),
             "facts": put_table(context, work, "facts", facts.filter(pa.array(enough[patch]))),
+            "names": put_table(context, work, "names", names.filter(pa.array(enough[named]))),
         }
         empty = len(patches) - len(kept)
         counts = Counts(len(patches), len(kept), {str(Reason.NO_VISIBLE_FACT): empty} if empty else {})
@@ -71,6 +86,14 @@ def _elements(context: Context, work: Work, patches: pa.Table) -> pa.Table:
     return pa.concat_tables(tables)
 
 
+def _tags(elements: pa.Table) -> Iterator[tuple[str, str]]:
+    """Key and value of all tags with a feature key."""
+    for chunk in elements["tags"].chunks:
+        keys, values = chunk.keys, chunk.items
+        chosen = pc.is_in(keys, value_set=pa.array(FEATURE_KEYS))
+        yield from zip(keys.filter(chosen).to_pylist(), values.filter(chosen).to_pylist(), strict=True)
+
+
 def _bounds(patches: pa.Table) -> Bounds:
     box = patches["bbox"].combine_chunks()
     west, south = (pc.min(box.field(side)).as_py() for side in ("xmin", "ymin"))
@@ -80,7 +103,7 @@ def _bounds(patches: pa.Table) -> Bounds:
 
 STAGE = Stage(
     name="facts",
-    version=1,
+    version=2,
     cells=lambda context, _commits: context.cells,
     basis=_basis,
     inputs=_inputs,

@@ -5,6 +5,7 @@ worker loses seconds and asks for nothing twice; at the end all are written in t
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +17,7 @@ from pipeline.imagery.places import Batch, PixelReader, Place
 from pipeline.imagery.quality import judge, measure
 from pipeline.imagery.source import open_imagery
 from pipeline.imagery.usage import put_usage
-from pipeline.ledger import Unit
+from pipeline.ledger import Ledger, Unit
 from pipeline.stages.base import (
     Commits,
     Context,
@@ -46,6 +47,7 @@ from pipeline.types import Counts, Reason
 _INDEX_ROWS = 10_000
 """Rows of a row group of the index."""
 
+_PARTS = "parts/pixels"
 _SELECT = Unit("select", "all")
 
 
@@ -77,7 +79,18 @@ def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result
 
 
 def _folder_of_parts(work: Work) -> str:
-    return f"parts/pixels/{work.unit.cell}/{work.fingerprint}"
+    return f"{_PARTS}/{work.unit.cell}/{work.fingerprint}"
+
+
+def sweep_parts(ledger: Ledger) -> None:
+    """Delete the parts of finished units: a worker that is killed after its commit leaves them behind.
+
+    Only units that are under way, or were when a build ended, have parts, so there are few to list.
+    """
+    for key, _ in list(ledger.store.list(_PARTS)):
+        cell, print_, _ = key.removeprefix(f"{_PARTS}/").split("/")
+        if ledger.find(Unit(STAGE.name, cell), print_) is not None:
+            ledger.store.delete(key)
 
 
 def _make(context: Context, work: Work) -> Result:
@@ -91,14 +104,17 @@ def _make(context: Context, work: Work) -> Result:
         places = [place for place in places_of(context, patches) if place.patch not in rows]
         if places:
             with open_imagery(context.config, context.base, context.product, folder) as reader:
+                blocks = 0
                 for part in _parts(context, reader, places):
+                    blocks += 1
                     rows.add(part)
                     if reader.costly or rows.count < len(
                         patches
                     ):  # a cheap last one would be deleted at once
                         context.store.put(f"{folder_of_parts}/{part_name(part)}.parquet", part_bytes(part))
                 if reader.costly:
-                    put_usage(context.store, work.unit, work.fingerprint, reader.usage)
+                    usage = replace(reader.usage, blocks=blocks)
+                    put_usage(context.store, work.unit, work.fingerprint, usage)
         with (
             Stream(folder / "index.parquet", PIXEL_INDEX, _INDEX_ROWS) as index,
             Stream(folder / "images.parquet", IMAGES, 1) as images,

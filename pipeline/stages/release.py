@@ -11,13 +11,18 @@ import pyarrow.parquet as pq
 import yaml
 
 import pipeline
+from pipeline.captions.checks.proper import proper_nouns
+from pipeline.captions.tally import Tallies
 from pipeline.errors import Misconfigured, Permanent, StoreError
+from pipeline.evidence import Task
 from pipeline.ids import Json, file_sha256
 from pipeline.ledger import Commit, Output, Unit
 from pipeline.release.card import Card, write_card
 from pipeline.release.checksums import CHECKSUMS, write_checksums
 from pipeline.release.contact_sheet import TILES, Tile, draw_sheet
+from pipeline.release.measures import Measures
 from pipeline.release.metadata import METADATA, shard_path
+from pipeline.release.report import REPORT, make_report
 from pipeline.release.sample import OSM_ATTRIBUTION, OSM_LICENSE, Sample, sample_schema
 from pipeline.release.splits import SPLITS
 from pipeline.release.statistics import Figures
@@ -39,8 +44,19 @@ def _basis(context: Context, commits: Commits, _cell: str) -> Json:
     return {
         "config": context.config.model_dump(mode="json", exclude={"store", "runtime"}),
         "counts": {stage: asdict(counts) for stage, counts in commits.counts().items()},
+        "texts": _texts(context, commits),
         "sources": _sources(context),
     }
+
+
+def _texts(context: Context, commits: Commits) -> Json:
+    """What became of the texts that annotators were asked for, over all cells."""
+    found = (commits.get(Unit("captions", cell)) for cell in context.cells)
+    return Tallies.of(commit.info["texts"] for commit in found if commit is not None).plain()
+
+
+def _names_in(text: str, task: int) -> tuple[str, ...]:
+    return proper_nouns(text, Task(task))
 
 
 def _sources(context: Context) -> Json:
@@ -86,12 +102,14 @@ def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result
         if not shards:
             raise _nothing_left(context, counts)
         with scratch(context) as folder:
-            figures, sheet = _gather(context, shards, folder / "metadata.parquet")
+            measures = Measures(_names_in)
+            figures, sheet = _gather(context, shards, measures, folder / "metadata.parquet")
+            report = make_report(measures, counts, basis["texts"])
             card = Card(
                 context.config,
                 context.product,
                 figures,
-                counts,
+                report,
                 context.snapshot,
                 _example(context, next(iter(shards.values()))),
             )
@@ -99,6 +117,7 @@ def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result
             (folder / "contact-sheet.jpg").write_bytes(draw_sheet(sheet, credit))
             (folder / "sample.schema.json").write_text(sample_schema(), encoding="utf-8")
             (folder / "README.md").write_text(write_card(card), encoding="utf-8")
+            (folder / REPORT).write_text(report.encode(), encoding="utf-8")
             (folder / "config.yaml").write_text(_config_text(basis["config"]), encoding="utf-8")
             (folder / "sources.json").write_text(_json_text(basis["sources"]), encoding="utf-8")
             output = _publish(context, folder, shards)
@@ -127,7 +146,9 @@ def _nothing_left(context: Context, counts: Mapping[str, Counts]) -> Exception:
     return Permanent(msg) if any(stage.failed for stage in counts.values()) else Misconfigured(msg)
 
 
-def _gather(context: Context, shards: Mapping[str, Commit], path: Path) -> tuple[Figures, list[Tile]]:
+def _gather(
+    context: Context, shards: Mapping[str, Commit], measures: Measures, path: Path
+) -> tuple[Figures, list[Tile]]:
     """Write the metadata of all shards, one at a time; the figures, and the samples of the contact sheet."""
     figures = Figures(context.config.splits.block_km)
     first: list[dict[str, Any]] = []
@@ -136,6 +157,7 @@ def _gather(context: Context, shards: Mapping[str, Commit], path: Path) -> tuple
             rows = read_table(context, commit.outputs["rows"])
             writer.write_table(rows)
             figures.add(rows, commit.outputs["shard"].bytes)
+            measures.add(rows)
             candidates = rows.select(
                 ["key", "shard", "image_offset", "image_bytes", "captions", "date", "split"]
             )
@@ -216,7 +238,7 @@ def _publish(context: Context, folder: Path, shards: Mapping[str, Commit]) -> Ou
 
 STAGE = Stage(
     name="release",
-    version=1,
+    version=2,
     cells=_cells,
     basis=_basis,
     inputs=_inputs,

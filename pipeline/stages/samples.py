@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.facts.io import fact_json, facts_of
+from pipeline.evidence import Caption, Task
+from pipeline.facts.io import facts_of
 from pipeline.ids import Json
 from pipeline.ledger import Unit
 from pipeline.release.sample import Content, Provenance, Quality, make_sample, place, place_box
@@ -25,7 +26,7 @@ from pipeline.stages.base import (
     scenes_near,
 )
 from pipeline.tables import SAMPLES
-from pipeline.types import Caption, Counts, Patch
+from pipeline.types import Counts, Patch
 
 
 def _basis(context: Context, _commits: Commits, cell: str) -> Json:
@@ -88,7 +89,7 @@ def _samples(context: Context, work: Work) -> pa.Table:
     for patch, split, outline in zip(patches, splits, outlines.column("geometry").to_pylist(), strict=True):
         captions, title, title_multi = said[patch.id]
         content = Content(
-            facts=[fact_json(fact) for fact in facts.get(patch.id, ())],
+            facts=facts.get(patch.id, ()),
             captions=captions,
             title=title,
             title_multi_objects=title_multi,
@@ -120,13 +121,20 @@ def _captions(table: pa.Table) -> dict[str, tuple[list[Caption], str, str]]:
         rows = list(group)
         captions = [
             Caption(
-                task=row["task"],
+                task=Task(row["task"]),
                 text=row["text"],
                 annotator=row["annotator"],
                 model_revision=row["model_revision"],
                 prompt=row["prompt"],
+                sampling=row["sampling"],
                 seed=row["seed"],
+                prompt_tokens=row["prompt_tokens"],
+                output_tokens=row["output_tokens"],
+                facts=tuple(row["facts"]),
                 elements=tuple(row["elements"]),
+                claims=row["claims"],
+                supported=row["supported"],
+                attempt=row["attempt"],
             )
             for row in rows
         ]

@@ -199,7 +199,7 @@ def _rows(context: Context, samples: pa.Table, shard: str, packed: Packed) -> pa
 
 STAGE = Stage(
     name="shards",
-    version=1,
+    version=2,
     cells=_cells,
     basis=_basis,
     inputs=_inputs,

@@ -1,19 +1,27 @@
-"""Facts for 10,000 patches against `geopandas.sjoin` + `shapely.intersection`.
+"""Full facts for patches against `geopandas.sjoin` + `shapely.intersection`, and the memory they take.
 
 The elements of a real extract and patches of 448 px at 0.6 m in the CRS of a scene over it, both starting from
 the same elements table (WKB, EPSG:4326). Two cases: every window once, side by side; and windows at a stride that
-gives 10,000 over the same ground. Ours goes all the way from the table to the table of facts: classification,
-projection, join, grouping, description. Theirs gets the elements that ours finds visible, and ends with area and
-length per pair: WKB, projection, sjoin, intersection. Variants alternate in one run; medians; one core.
+gives 10,000 over the same ground. Ours goes all the way from the table to ranked facts and names: classification,
+projection, join, grouping, outlines, relations, ranking. Theirs gets the elements that ours finds visible, and ends
+with area and length per pair: WKB, projection, sjoin, intersection. Variants alternate in one run; medians; one core.
+``python tests/benchmarks/bench_facts.py memory N`` prints the peak memory at N patches over Reisterstown.
 
-Predicted: at least 4 times faster at 10,000 patches; less side by side, where reading and projecting the elements
-weighs more and costs both the same.
+Predicted for the full facts: 2,000 patches/s on Reisterstown; the peak memory at 20,000 patches is that at 2,000.
 
-Measured on two shared cores: at 10,000 patches 5.5 times (Reisterstown, UTM) and 3.6 times (Liechtenstein, where
-half a second of our three is the projection to LV95, and overlapping forests are united); side by side 2.3 and 2.0.
+Measured on two shared cores under a load of 4 to 6, in processor time, in turn with the state before: 890 to 1,090
+patches/s (before: 790 to 930) on Reisterstown at 9,870 patches, 510 to 620 (460 to 590) at 1,540 side by side, where
+a third of the time goes into reading and projecting the elements once. The prediction failed by a factor of 2. The facts
+without outlines, relations and names made 3,300 to 3,700. What is left is spread: relations 35 % (distances between
+outlines built for each patch 15 %, lines along others 7 %, containment 6 %), outlines 17 %, the join 14 %, lines as
+geometries 7 %, groups 7 %, projection 5 %, arrangements 4 %, names 3 %. It is bound by work for each of some 15 pairs
+of things and 11 clipped geometries a patch; ten first facts instead of twelve and groups of up to six instead of
+twelve things cost 6 % of the relations. Peak memory before: 379 MB at 2,000 patches, 483 at 7,938 and 504 at 19,701;
+now 421 at 9,800: patches are handled 4,096 at a time, so it rises up to there and hardly afterwards.
 """
 
 import math
+import resource
 import statistics
 import sys
 import time
@@ -68,37 +76,37 @@ def elements_of(path: Path) -> pa.Table:
     )
 
 
-def windows(scene: Scene, stride: float) -> pa.Table:
+def windows(scene: Scene, stride: float, size: int = SIZE) -> pa.Table:
     """All windows of a scene."""
-    step = round(SIZE * stride)
+    step = round(size * stride)
     rows, cols = np.meshgrid(
-        np.arange(0, scene.height - SIZE + 1, step), np.arange(0, scene.width - SIZE + 1, step), indexing="ij"
+        np.arange(0, scene.height - size + 1, step), np.arange(0, scene.width - size + 1, step), indexing="ij"
     )
     n = rows.size
     return pa.table(
         {
             "id": [f"{i:016x}" for i in range(n)], "scene": [scene.id] * n,
-            "col": cols.ravel(), "row": rows.ravel(), "size": np.full(n, SIZE),
+            "col": cols.ravel(), "row": rows.ravel(), "size": np.full(n, size),
         }
     )  # fmt: skip
 
 
-def scene_over(shapes: geopandas.GeoSeries, crs: str) -> Scene:
+def scene_over(shapes: geopandas.GeoSeries, crs: str, gsd: float = GSD) -> Scene:
     """A scene over the middle 98 % of the elements."""
     bounds = shapes.to_crs(crs).bounds
     west, south = bounds[["minx", "miny"]].quantile(0.01)
     east, north = bounds[["maxx", "maxy"]].quantile(0.99)
-    size = int((east - west) / GSD), int((north - south) / GSD)
-    transform = (GSD, 0.0, west, 0.0, -GSD, north)
+    size = int((east - west) / gsd), int((north - south) / gsd)
+    transform = (gsd, 0.0, west, 0.0, -gsd, north)
     return Scene(
-        "s", RasterFile("", "", (1, 2, 3), None), crs, transform, *size, None, GSD, (0.0, 0.0, 0.0, 0.0)
+        "s", RasterFile("", "", (1, 2, 3), None), crs, transform, *size, None, gsd, (0.0, 0.0, 0.0, 0.0)
     )
 
 
 def count_members(elements: pa.Table, scene: Scene, patches: pa.Table, vocabulary: Vocabulary) -> int:
     """All the way to the tables of facts; the members of all groups."""
     found = find_facts(patches, elements, {scene.id: scene}, vocabulary)
-    return sum(pc.sum(facts.column("count")).as_py() or 0 for facts in found)
+    return sum(pc.sum(pc.list_value_length(each.facts.column("elements"))).as_py() or 0 for each in found)
 
 
 def theirs(visible: pa.Table, scene: Scene, patches: pa.Table) -> int:
@@ -113,6 +121,17 @@ def theirs(visible: pa.Table, scene: Scene, patches: pa.Table) -> int:
     parts = shapely.intersection(left, right)
     area, length = shapely.area(parts), shapely.length(parts)
     return len(area) if len(length) else 0
+
+
+def peak_memory(n: int) -> None:
+    """Print the peak memory of this process after about n patches over Reisterstown."""
+    name, crs = next(iter(FILES.items()))
+    elements = elements_of(DATA / name)
+    shapes = geopandas.GeoSeries(shapely.from_wkb(elements.column("geometry").to_numpy()), crs="EPSG:4326")
+    scene = scene_over(shapes, crs)
+    patches = windows(scene, math.sqrt(len(windows(scene, 1.0)) / n) * 0.99).slice(0, n)
+    count_members(elements, scene, patches, load_vocabulary())
+    print(f"{len(patches)} patches: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
 def timed(run: Callable[[], int]) -> tuple[float, int]:
@@ -153,4 +172,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["memory"]:
+        peak_memory(int(sys.argv[2]))
+    else:
+        main()

@@ -1,10 +1,13 @@
 """Assets shaped like the real ones become scenes, or say why not."""
 
+import copy
 import math
 from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyproj import CRS, Geod, Transformer
 from shapely import box
 
@@ -134,16 +137,40 @@ def test_a_name_without_an_id() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "factor", "size"), [(0.1, 1, (1005, 701)), (0.4, 4, (251, 175)), (0.6, 6, (167, 116))]
+    ("asked", "factor", "level", "size"),
+    [(0.1, 1, 1, (1005, 701)), (0.4, 1, 4, (251, 175)), (0.5, 5, 1, (201, 140)), (0.6, 3, 2, (167, 116))],
 )
-def test_a_multiple_of_the_native_gsd(asked: float, factor: int, size: tuple[int, int]) -> None:
+def test_a_multiple_of_the_native_gsd(asked: float, factor: int, level: int, size: tuple[int, int]) -> None:
     shape = SHAPES[0][1] | {"size": (1005, 701)}
     found = scene(asset(**shape), source("swissimage", gsd_m=asked))
     assert isinstance(found.pixels, Asset)
-    assert found.pixels.factor == factor
+    assert (found.pixels.factor, found.pixels.level) == (factor, level)
     assert (found.width, found.height) == size  # what is left over is dropped
     assert found.transform == pytest.approx((asked, 0, 2_485_000, 0, -asked, 1_296_000), rel=1e-12)
     assert found.gsd_m == pytest.approx(asked, rel=1e-3)
+
+
+AVERAGED, NATIVE = (3, 2), (6, 1)
+
+
+@pytest.mark.parametrize(
+    ("whole", "red", "infrared", "asked"),
+    [(None, "MEAN", "MEAN", AVERAGED), (None, None, None, AVERAGED), (None, "PYRAMIDING_POLICY_UNSPECIFIED", None, AVERAGED),
+     (None, "MODE", "MEAN", NATIVE), (None, "SAMPLE", "MEAN", NATIVE), (None, "MEDIAN", "MEAN", NATIVE),
+     (None, "MEAN", "MODE", AVERAGED), ("MODE", None, None, NATIVE), ("MODE", "MEAN", None, NATIVE), ("MEAN", None, None, AVERAGED)],
+)  # fmt: skip
+def test_levels_that_are_no_means_are_not_asked_for(
+    whole: str | None, red: str | None, infrared: str | None, asked: tuple[int, int]
+) -> None:
+    given = asset() | ({} if whole is None else {"pyramidingPolicy": whole})
+    for band, policy in ((given["bands"][0], red), (given["bands"][3], infrared)):
+        if policy is not None:
+            band["pyramidingPolicy"] = policy
+    found = scene(given, source(gsd_m=3.6))  # the infrared is not asked for
+    assert isinstance(found.pixels, Asset)
+    assert (found.pixels.factor, found.pixels.level) == asked
+    assert found.pixels.identity[-1] == 6
+    assert found.transform == pytest.approx((3.6, 0, 545_400, 0, -3.6, 4_184_400), rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +197,7 @@ def test_degrees_are_measured_on_the_ground() -> None:
     assert scene(given, config).gsd_m == pytest.approx(native, rel=1e-6)
     doubled = scene(given, config.model_copy(update={"gsd_m": round(2 * native, 2)}))
     assert isinstance(doubled.pixels, Asset)
-    assert doubled.pixels.factor == 2
+    assert doubled.pixels.native_px == 2
 
 
 # rejections
@@ -206,6 +233,8 @@ WRONG: list[tuple[str, dict[str, Any], dict[str, Any], Why, str]] = [
     ("off its CRS", all_grids(asset(), crsCode="EPSG:4326"), {}, Why.NO_GRID, "no place in its CRS"),
     ("complex", asset(bands={key: {"precision": "COMPLEX"} for key in "RGB"}), {}, Why.UNKNOWN_TYPE, "COMPLEX"),
     ("64 bits", asset(bands={key: {"precision": "INT", "range": {"max": 2 ** 40}} for key in "RGB"}), {}, Why.UNKNOWN_TYPE, ""),
+    ("no range", asset(bands={key: {"precision": "INT"} for key in "RGB"}), {}, Why.UNKNOWN_TYPE,
+     "band R has whole numbers of an unknown range"),
     ("mixed types", asset(bands={"R": UINT8, "G": UINT8, "B": UINT16}), {}, Why.MANY_TYPES, "B uint16"),
     ("too old", asset(start="2019-12-31T23:59:59Z"), {}, Why.OUTSIDE_DATES, "of 2019-12-31"),
     ("too new", asset(start="2022-01-01T00:00:00Z"), {}, Why.OUTSIDE_DATES, "not between 2020-01-01 and 2021-12-31"),
@@ -217,6 +246,65 @@ WRONG: list[tuple[str, dict[str, Any], dict[str, Any], Why, str]] = [
     ("clouds not measured", asset(**(S2 | {"CLOUDY_PIXEL_PERCENTAGE": -1})), {"collection": "sentinel-2", "max_cloud": 20},
      Why.CLOUDY, "does not tell"),
 ]  # fmt: skip
+
+
+BAND = asset()["bands"][0]
+ODD: list[tuple[str, dict[str, Any], str]] = [
+    ("bands no list", asset() | {"bands": {"R": {}}}, "bands: "),
+    ("bands a number", asset() | {"bands": 3}, "bands: "),
+    ("a band that is text", asset() | {"bands": ["R", "G", "B"]}, "bands.0: "),
+    ("a band's id", asset() | {"bands": [BAND | {"id": ["R"]}]}, "has no band R"),
+    ("a grid that is text", all_grids(asset(), affineTransform="0.6,0,545400"), "affineTransform: "),
+    ("a word for a number", all_grids(asset(), affineTransform={"scaleX": "wide"}), "scaleX: "),
+    ("no number", all_grids(asset(), affineTransform={"scaleX": 0.6, "translateX": "NaN"}), "translateX: "),
+    ("endless", all_grids(asset(), affineTransform={"scaleX": "Infinity"}), "scaleX: "),
+    ("half a pixel", all_grids(asset(), dimensions={"width": 100.5, "height": 3}), "width: "),
+    ("too wide", all_grids(asset(), dimensions={"width": 10**400, "height": 3}), "width: "),
+    ("a CRS that is a number", all_grids(asset(), crsCode=26910), "crsCode: "),
+    ("a type that is text", asset() | {"bands": [BAND | {"dataType": "INT"}] * 3}, "has no band G"),
+    ("limits that are a list", asset(bands={key: {"precision": "INT", "range": [0, 255]} for key in "RGB"}), "range: "),
+    ("properties a list", asset() | {"properties": ["CLOUD_COVER"]}, "properties: "),
+    ("a start that is a number", asset() | {"startTime": 1590278400000}, "startTime: "),
+    ("a start that is no day", asset() | {"startTime": "2020-13-45T00:00:00Z"}, "start time is no time"),
+    ("a change that is a number", asset() | {"updateTime": 5}, "updateTime: "),
+    ("an id that is a number", asset() | {"id": 7}, "id: "),
+    ("no name at all", {key: value for key, value in asset().items() if key not in ("id", "name")}, "neither id nor name"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "words"), [case[1:] for case in ODD], ids=[case[0] for case in ODD])
+def test_odd_descriptions_reject_their_asset_alone(given: dict[str, Any], words: str) -> None:
+    found = rejection(given)
+    assert found.why == (Why.LACKS_BANDS if "no band" in words else Why.MALFORMED)
+    assert words in found.message
+
+
+@given(st.data())
+def test_whatever_stands_in_an_asset_it_is_a_scene_or_a_reason(data: st.DataObject) -> None:
+    """One value anywhere in a good description is replaced by one of JSON's."""
+    changed = copy.deepcopy(asset(**SHAPES[6][1]))
+    spot: Any = changed
+    while True:
+        key = data.draw(st.sampled_from(list(spot) if isinstance(spot, dict) else list(range(len(spot)))))
+        if not isinstance(spot[key], dict | list) or not spot[key] or data.draw(st.booleans()):
+            break
+        spot = spot[key]
+    spot[key] = data.draw(_JSON)
+    for config in (source("sentinel-2"), source("sentinel-2", gsd_m=20, max_cloud=50)):
+        made = make(changed, config)
+        assert made.why in Why if isinstance(made, Rejection) else isinstance(made.pixels, Asset)
+
+
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.just("Infinity"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
 
 
 @pytest.mark.parametrize(

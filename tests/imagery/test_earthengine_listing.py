@@ -44,7 +44,9 @@ class Service:
         for given in self.assets:
             if terms["first"] and not terms["first"] <= given["startTime"] < terms["after"]:
                 continue
-            if "geometry" not in given or shapely.geometry.shape(given["geometry"]).intersects(block):
+            if not isinstance(given.get("geometry"), dict) or shapely.geometry.shape(
+                given["geometry"]
+            ).intersects(block):
                 yield given
 
 
@@ -87,6 +89,24 @@ def test_scenes_best_first_and_the_others_with_a_reason() -> None:
     assert ids(found) == ["m_new", "m_fine", "m_old"]
     assert found.rejected == (("USDA/NAIP/DOQQ/n_two", "lacks_bands: has no band B (it has R, G)"),)
     assert found.fetched == TODAY
+
+
+def test_an_odd_asset_is_left_out_and_the_others_are_used() -> None:
+    nameless = {key: value for key, value in naip("x", -122.4, 37.8).items() if key not in ("id", "name")}
+    odd = [
+        naip("m_1", -122.4, 37.8) | {"bands": "R, G, B"},
+        naip("m_2", -122.4, 37.8) | {"updateTime": 17, "endTime": ["2020"]},
+        naip("m_3", -122.4, 37.8) | {"geometry": [1, 2], "properties": 3},
+        nameless | {"bands": []},
+        nameless,
+    ]
+    found = listing(Service(*odd[:3], naip("m_0", -122.4, 37.8), *odd[3:]))
+    assert ids(found) == ["m_0"]
+    assert len(found.rejected) == len(odd)
+    assert all(reason.startswith("malformed: ") for _, reason in found.rejected)
+    names = [name for name, _ in found.rejected]
+    assert names[:3] == [f"USDA/NAIP/DOQQ/m_{n}" for n in (1, 2, 3)]
+    assert all(name.startswith("nameless-") for name in names[3:])
 
 
 def test_least_cloudy_comes_before_newest() -> None:

@@ -13,11 +13,11 @@ from numpy.lib import recfunctions
 
 from pipeline.errors import Exhausted, Misconfigured, Permanent, Transient
 from pipeline.imagery.blocks import legal
-from pipeline.imagery.earthengine.answers import ByteGate
 from pipeline.imagery.earthengine.fetch import Fetcher, asset_name
+from pipeline.imagery.earthengine.gate import ByteGate
 from pipeline.imagery.earthengine.pixels import AssetReader
 from pipeline.imagery.earthengine.session import Session
-from pipeline.imagery.earthengine.tasks import averaged, plan_tasks
+from pipeline.imagery.earthengine.tasks import plan_tasks
 from pipeline.imagery.earthengine.transport import Statistics
 from pipeline.imagery.earthengine.verdicts import TooLarge
 from pipeline.imagery.places import Place
@@ -84,12 +84,13 @@ class Image:
         return {"mosaic of": list(ids), "dtype": dtype}
 
 
-def scene(image: Image, *, factor: int = 1, name: str = "a") -> Scene:
+def scene(image: Image, *, factor: int = 1, level: int = 1, name: str = "a") -> Scene:
     height, width = image.pixels.shape[:2]
-    asset = Asset(f"C/{name}", "2024", ("R", "G", "B"), image.pixels.dtype.name, factor)
+    asset = Asset(f"C/{name}", "2024", ("R", "G", "B"), image.pixels.dtype.name, factor, level)
+    n = asset.native_px
     return Scene(
-        name, asset, "EPSG:26918", (0.5 * factor, 0.0, 1000.0, 0.0, -0.5 * factor, 2000.0), width // factor,
-        height // factor, None, 0.5 * factor, (0.0, 0.0, 0.0, 0.0),
+        name, asset, "EPSG:26918", (0.5 * n, 0.0, 1000.0, 0.0, -0.5 * n, 2000.0), width // n,
+        height // n, None, 0.5 * n, (0.0, 0.0, 0.0, 0.0),
     )  # fmt: skip
 
 
@@ -195,9 +196,9 @@ def test_a_wholly_empty_patch_needs_no_second_question() -> None:
 
 @pytest.mark.parametrize(("factor", "rest"), [(1, 1), (2, 1), (3, 3), (4, 1), (6, 3), (12, 3), (5, 5)])
 def test_coarser_pixels_are_a_level_and_a_local_mean(factor: int, rest: int) -> None:
-    assert averaged(factor) == rest
     image = Image(texture(SIZE * factor, dtype="uint8"))
-    (window,) = collect(image, places(scene(image, factor=factor), (0, 0))).values()
+    coarse = scene(image, factor=rest, level=factor // rest)
+    (window,) = collect(image, places(coarse, (0, 0))).values()
     grid = image.asked[0][1]["grid"]
     assert grid["affineTransform"]["scaleX"] == pytest.approx(0.5 * factor / rest)
     assert grid["dimensions"] == {"width": SIZE * rest, "height": SIZE * rest}

@@ -70,11 +70,29 @@ def test_the_pace_follows_finished_units() -> None:
     assert (pace.request_s, pace.megapixel_s) == pytest.approx((1.8, 0.6))
 
 
+def test_masks_and_repeats_count_as_often_as_finished_units_took_them() -> None:
+    # ten blocks took 14 requests; the assumed pace would take 14 x 0.9 + 1.4 x 0.3 = 13.02 s
+    pace = Pace.measured([Usage(14, 0, 1_400_000, 13.02, 30, blocks=10)])
+    assert (pace.request_s, pace.megapixel_s, pace.block_requests) == pytest.approx((0.9, 0.3, 1.4))
+    planned = forecast([BLOCK, SINGLE], bands=3, band_bytes=1, quota=QUOTA)
+    seen = forecast([BLOCK, SINGLE], bands=3, band_bytes=1, quota=QUOTA, pace=pace)
+    assert (seen.requests, seen.patches) == pytest.approx((2.8, 3))
+    assert seen.pixels == pytest.approx(750_000 * 1.4)
+    assert seen.bytes == pytest.approx(750_000 * 3 + 750_000 * 0.4 + 2.8 * 128)
+    assert seen.counted_bytes == pytest.approx(750_000 * 6 + 750_000 * 0.4 * 2)
+    assert seen.seconds == pytest.approx(1.4 * planned.seconds)
+    # a patch of 16 pieces was one block then, and is one now: its pieces are not counted twice
+    pieces = Pace.measured([Usage(160, 0, 1_400_000, 13.02, 10, blocks=10)])
+    big = Block(0, 0, 100, 100, (0,), pieces=16)
+    assert forecast([big], bands=3, band_bytes=1, quota=QUOTA, pace=pieces).requests == 16
+
+
 def test_usage_is_kept_by_unit() -> None:
     store = Store("memory://usage")
     one, other = Usage(3, 1000, 500, 2.5, 7), Usage(requests=1, batch_eecu_s=30.0)
     put_usage(store, Unit("pixels", "12-1-2"), "ab", Usage(requests=99))
     put_usage(store, Unit("pixels", "12-1-2"), "ab", one)  # again, in another run
     put_usage(store, Unit("exports", "m_1"), "cd", other)
-    assert sorted(read_usage(store), key=lambda usage: -usage.requests) == [one, other]
+    assert list(read_usage(store, "pixels")) == [one]
+    assert list(read_usage(store, "exports")) == [other]
     assert one + other == Usage(4, 1000, 500, 2.5, 7, 30.0)

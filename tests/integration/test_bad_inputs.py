@@ -201,7 +201,7 @@ def test_a_release_name_is_taken_once(
     config = make_world(tmp_path)
     assert command(monkeypatch, "build", str(config)) == 0
     before = release_hashes(tmp_path / "store" / "releases" / "tiny")
-    edit(tmp_path, captions={"seed": 3})
+    edit(tmp_path, captions={"type": "template", "seed": 3})
     assert command(monkeypatch, "build", str(config)) == 2
     assert "choose another" in " ".join(capsys.readouterr().err.split())
     assert release_hashes(tmp_path / "store" / "releases" / "tiny") == before

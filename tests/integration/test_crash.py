@@ -15,6 +15,7 @@ import pytest
 
 from pipeline.errors import StoreError
 from pipeline.store import Store
+from tests.processes import alive_in_session
 from tests.small_world import make_world, release_hashes, run, write_config, write_imagery
 
 
@@ -115,6 +116,20 @@ def test_twenty_kills_at_random_moments(tmp_path: Path) -> None:
     assert release_hashes(tmp_path / "store" / "releases" / "tiny") == expected
 
 
+def test_a_build_sweeps_the_parts_of_finished_units(tmp_path: Path) -> None:
+    config = make_world(tmp_path)
+    run(config)
+    parts = tmp_path / "store" / "parts" / "pixels"
+    left = []
+    for commit in (tmp_path / "store" / "commits" / "pixels").rglob("*.json"):
+        left.append(parts / commit.parent.name / commit.stem / "0.parquet")
+        left[-1].parent.mkdir(parents=True, exist_ok=True)
+        left[-1].write_bytes(b"left by a kill between commit and deletion")
+    assert left
+    assert run(config).plan.finished
+    assert not any(part.exists() for part in left)
+
+
 def test_workers_die_with_a_killed_build(tmp_path: Path) -> None:
     config = make_world(tmp_path, cell_zoom=16, runtime={"workers": 2})
     command = [sys.executable, "-c", "from pipeline.cli import main; main()", "build", str(config)]
@@ -123,15 +138,15 @@ def test_workers_die_with_a_killed_build(tmp_path: Path) -> None:
     )
     session = process.pid
     deadline = time.monotonic() + 60
-    while len(_session(session)) < 3 and process.poll() is None and time.monotonic() < deadline:
+    while len(alive_in_session(session)) < 3 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     assert process.poll() is None, "the build ended before it could be killed"
     process.kill()
     process.wait()
     deadline = time.monotonic() + 20
-    while _session(session) and time.monotonic() < deadline:
+    while alive_in_session(session) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert _session(session) == []
+    assert alive_in_session(session) == []
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -160,17 +175,3 @@ def test_changing_only_runtime_runs_nothing(tmp_path: Path) -> None:
 def _undisturbed(config: Path, tmp_path: Path) -> dict[str, str]:
     assert run(config, Store(str(tmp_path / "undisturbed"))).exit_code == 0
     return release_hashes(tmp_path / "undisturbed" / "releases" / "tiny")
-
-
-def _session(leader: int) -> list[int]:
-    """Processes of a session that are alive (field 6 of /proc/PID/stat is the session)."""
-    alive = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(fields[3]) == leader and fields[0] != "Z":
-                alive.append(int(entry.name))
-    return alive

@@ -208,8 +208,12 @@ def test_a_national_image_of_its_real_size(tmp_path: Path) -> None:
     assert counts.rejected["no_data"] >= 2
 
 
-@pytest.mark.parametrize(("gsd_m", "factor"), [(0.6, 6), (0.4, 4)])
-def test_coarser_swissimage_is_the_mean_of_its_ground(tmp_path: Path, gsd_m: float, factor: int) -> None:
+@pytest.mark.parametrize(
+    ("gsd_m", "factor", "pyramid"), [(0.6, 6, "MEAN"), (0.4, 4, "MEAN"), (0.4, 4, "SAMPLE")]
+)
+def test_coarser_swissimage_is_the_mean_of_its_ground(
+    tmp_path: Path, gsd_m: float, factor: int, pyramid: str
+) -> None:
     place = Place("EPSG:2056", 2_600_000, 1_200_000, 0.1, 3 * 64 * factor)
     rows, cols = np.mgrid[0 : place.side, 0 : place.side]
     rng = np.random.default_rng(3)
@@ -220,7 +224,7 @@ def test_coarser_swissimage_is_the_mean_of_its_ground(tmp_path: Path, gsd_m: flo
     place.write_osm(tmp_path / "place.osm.pbf")
     place.write_image(tmp_path / "2017.tif", pixels)
     start, end = SWISSIMAGE.dates
-    line = entry("2017.tif", collection=SWISSIMAGE.id, start=start, end=end)
+    line = entry("2017.tif", collection=SWISSIMAGE.id, start=start, end=end, pyramid=pyramid)
     with serve(write_catalog(tmp_path, line)) as server:
         imagery = imagery_values(server.url, collection="swissimage", gsd_m=gsd_m, **years(SWISSIMAGE))
         assert run(write_config(tmp_path, imagery)).exit_code == 0

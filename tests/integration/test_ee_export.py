@@ -9,9 +9,15 @@ from typing import Any
 
 import pytest
 
+from pipeline.configfile import load_config
 from pipeline.errors import Misconfigured, Permanent
+from pipeline.estimate import estimate
 from pipeline.imagery.earthengine.exports import MAX_SIDE, check_exportable, export_key, run_exports
 from pipeline.imagery.emulator.server import Server, serve
+from pipeline.inventory import take_inventory
+from pipeline.ledger import Ledger
+from pipeline.plan import make_plan
+from pipeline.show import estimate_lines
 from pipeline.types import Asset, Scene
 from tests.ee_world import entry, imagery_values, write_catalog
 from tests.small_world import run, write_config, write_imagery, write_osm
@@ -62,6 +68,34 @@ def test_exported_assets_give_the_same_shards_and_are_exported_once(server: Serv
     after.subtract(before)
     assert len(list((tmp_path / "cloud").rglob("*.tif"))) == 1
     assert after["getPixels"] == 0
+
+
+def test_the_forecast_of_exports_rests_on_finished_ones(server: Server, tmp_path: Path) -> None:
+    build(tmp_path, server, "exported", **EXPORTED)
+    store = tmp_path / "store"
+    (record,) = (store / "usage" / "exports").rglob("*.json")
+    usage = json.loads(record.read_text())
+    assert usage["pixels"] == 192 * 192
+    for stage in ("exports", "pixels"):
+        for commit in (store / "commits" / stage).rglob("*.json"):
+            commit.unlink()
+    record.write_text(json.dumps(usage | {"pixels": 2 * 192 * 192, "batch_eecu_s": 18.0}))  # twice as large
+    assert list(forecast(tmp_path, server)) == [
+        "exports    1 whole assets",
+        "EECU       0.0025 hours, at what finished exports took a pixel",  # 9 s
+    ]
+    record.unlink()
+    assert list(forecast(tmp_path, server))[1] == "EECU       not known before the first export"
+
+
+def forecast(folder: Path, server: Server) -> Iterator[str]:
+    """What `estimate` prints of the exports."""
+    source = imagery_values(server.url, **EXPORTED)
+    config = write_config(folder, name="exported", imagery=source, runtime={"workers": 1})
+    context = take_inventory(load_config(config), folder)
+    found = estimate(context, make_plan(context, Ledger(context.store)))
+    assert found is not None
+    return (line for line in estimate_lines(found) if line.startswith(("exports", "EECU")))
 
 
 def test_an_exported_file_of_another_shape_is_refused(server: Server, tmp_path: Path) -> None:

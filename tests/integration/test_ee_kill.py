@@ -6,56 +6,71 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.ee_many import PATCH, Asked, build, command, emulator, make_many
+from tests.ee_many import PATCH, STEP, Asked, World, build, command, emulator, make_many
+from tests.processes import alive_in_session
 from tests.small_world import release_hashes
 
 KILLS = 10
-IN_FLIGHT = 8
-UNDER_WAY = 2 * (IN_FLIGHT + 2 * 4)
+IN_FLIGHT = 4
+UNDER_WAY = 2 * 2 * (IN_FLIGHT // 2 + 4)
 """Blocks of two workers that are asked for, on their way, or not in the store yet: twice the threads."""
+
+WASTE = 1.75
+"""With gaps as wide as the patches, n in a line waste (2n - 1) / n: up to four are a block, two lines never."""
+
+MOST = 4
 
 
 @pytest.mark.slow
-def test_ten_kills_during_the_fetch(tmp_path: Path) -> None:
+def test_ten_kills_during_the_fetch_of_blocks(tmp_path: Path) -> None:
     rng = random.Random(10)
-    world = make_many(tmp_path, 16, 12, cell_zoom=16)  # enough cells for two workers
+    world = make_many(tmp_path, 20, 16, cell_zoom=16)  # enough cells for two workers
     with emulator(world) as (server, asked):
-        done = build(world.config("expected"), server)
+        done = build(world.config("expected", waste=WASTE), server)
         assert done.returncode == 0, done.stderr
-        assert Counter(_place(each) for each in asked) == Counter(dict.fromkeys(world.patches, 1))
+        assert Counter(_patches(world, asked)) == Counter(dict.fromkeys(world.patches, 1))
+        assert len(asked) < len(world.patches) / 2, "most blocks are to hold several patches"
         asked.clear()
 
-        config = world.config("store", in_flight=IN_FLIGHT)
+        config = world.config("store", waste=WASTE, in_flight=IN_FLIGHT)
         assert build(config, server, "--budget", "0").returncode == 4  # all that comes before the pixels
 
     repeated, finished = 0, set[tuple[int, int]]()
     with emulator(world, latency_s=0.05) as (server, asked):
         for _ in range(KILLS):
             asked.clear()
-            _kill_after(config, server.url, asked, rng.randint(1, 35))
-            assert not {_place(each) for each in asked} & finished, "asked again for what is in the store"
+            _kill_after(config, server.url, asked, rng.randint(1, 12))
+            assert not set(_patches(world, asked)) & finished, "asked again for what is in the store"
             before, finished = finished, world.finished("store")
             assert before <= finished
-            lost = len(asked) - len(finished - before)
-            assert lost <= UNDER_WAY
-            repeated += lost
+            lost = [each for each in asked if not set(_patches(world, [each])) <= finished]
+            assert len(lost) <= UNDER_WAY
+            assert not set(_patches(world, lost)) & finished, "a block is kept whole or not at all"
+            repeated += len(lost)
         assert 0 < len(finished) < len(world.patches)
         asked.clear()
         done = build(config, server)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert sorted(_place(each) for each in asked) == sorted(world.patches - finished)
+        assert Counter(_patches(world, asked)) == Counter(dict.fromkeys(world.patches - finished, 1))
     print(f"{repeated} requests of killed builds were repeated, {repeated / KILLS:.1f} per kill")
     assert release_hashes(world.release("store")) == release_hashes(world.release("expected"))
 
 
-def _place(asked: Asked) -> tuple[int, int]:
-    assert (asked.width, asked.height) == (PATCH, PATCH)
-    return asked.col, asked.row
+def _patches(world: World, asked: Iterable[Asked]) -> Iterator[tuple[int, int]]:
+    """Column and row of the patches that blocks hold: one to four, from edge to edge."""
+    for each in asked:
+        columns = range(each.col, each.col + each.width, STEP)
+        rows = range(each.row, each.row + each.height, STEP)
+        held = [(col, row) for col in columns for row in rows]
+        assert (columns[-1] + PATCH, rows[-1] + PATCH) == (each.col + each.width, each.row + each.height)
+        assert len(held) <= MOST
+        assert world.patches.issuperset(held)
+        yield from held
 
 
 def _kill_after(config: Path, url: str, asked: Sequence[Asked], many: int) -> None:
@@ -73,20 +88,6 @@ def _kill_after(config: Path, url: str, asked: Sequence[Asked], many: int) -> No
     assert process.poll() is None, "the build ended before it could be killed"
     os.kill(process.pid, signal.SIGKILL)  # the parent only
     process.wait()
-    while _session(process.pid) and time.monotonic() < deadline:
+    while alive_in_session(process.pid) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not _session(process.pid)
-
-
-def _session(leader: int) -> list[int]:
-    """Processes of a session that are alive (field 6 of /proc/PID/stat is the session)."""
-    alive = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(fields[3]) == leader and fields[0] != "Z":
-                alive.append(int(entry.name))
-    return alive
+    assert not alive_in_session(process.pid)

@@ -32,7 +32,7 @@ def broken(change: str) -> str:
 def test_a_small_config_has_the_documented_defaults() -> None:
     config = parse_config(GOOD, "x.yaml")
     assert (config.sampling.patch_px, config.sampling.stride, config.cell_zoom) == (448, 1.0, 12)
-    assert config.captions.tasks == {"area": 0.6, "non_area": 0.4}
+    assert config.captions.tasks == {"area": 0.4, "non_area": 0.3, "scene": 0.3}
     assert (config.splits.train, config.splits.block_km, config.shards.max_samples) == (0.9, 20, 1000)
 
 
@@ -58,8 +58,8 @@ def test_the_example_that_init_writes_is_valid() -> None:
         ("sampling: {fraction: 1.5}", "less than or equal to 1"),
         ("sampling: {limit: 0}", "`sampling.limit`"),
         ("splits: {train: 0.9, val: 0.2}", "must sum to 1, got 1.15"),
-        ("captions: {tasks: {area: 0}}", "at least one task a weight above zero"),
-        ("captions: {tasks: {aera: 1}}", "`captions.tasks.aera"),
+        ("captions: {type: template, tasks: {area: 0}}", "at least one task a weight above zero"),
+        ("captions: {type: template, tasks: {aera: 1}}", "`captions.tasks.aera"),
         ("osm: {type: shapefile}", "`osm.type`: Input should be 'pbf'"),
         ("imagery: {type: wms}", "`imagery.type`: must be one of"),
         ("imagery: {bands: [R, G]}", "at least three different bands"),

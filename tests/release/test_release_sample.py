@@ -34,7 +34,8 @@ def test_the_shape_is_rstellers_and_more(data: bytes) -> None:
     assert {"task", "text", "annotator"} <= set(values["annotations"][0])
     assert values["annotations"][0] == {
         "task": 1, "text": "Forest number 1 lies in the top-left of the image.", "annotator": "template",
-        "model_revision": "0.1.0", "prompt": "area@0123456789ab", "seed": 1, "elements": ["w11"], "checks": {},
+        "model_revision": "0.1.0", "prompt": "area@0123456789ab", "sampling": {}, "seed": 1, "prompt_tokens": 0, "output_tokens": 0,
+        "facts": ["f1"], "elements": ["w11"], "checks": {"claims": 2, "supported": 2, "attempt": 0},
     }  # fmt: skip
     assert [fact["tag"] for fact in values["facts"]] == ["landuse=forest", "building=house"]
 

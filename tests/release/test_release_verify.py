@@ -119,7 +119,7 @@ DAMAGE: list[tuple[Callable[[Members], Members], str]] = [
     (replace(".json", lambda d: d.replace(b"number 2", b"number 3")), "differ in captions"),
     (replace(".json", lambda d: d.replace(b'"gsd_m":0.6', b'"gsd_m":0.5')), "differ in gsd_m"),
     (replace(".json", lambda d: d.replace(b":", b": ", 1)), "not in canonical form"),
-    (replace(".json", lambda d: d.replace(b'"facts"', b'"fucts"')), "does not follow the schema: facts"),
+    (replace(".json", lambda d: d.replace(b'"facts":[{', b'"fucts":[{')), "does not follow the schema: facts"),
     (replace(".json", lambda d: d[:-5]), "does not follow the schema"),
     (replace(".txt", lambda _: b"A pond."), "the text is not the first caption"),
     (replace(".jpg", lambda d: d[: len(d) // 2]), "cannot be decoded as JPEG"),

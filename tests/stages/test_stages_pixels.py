@@ -247,6 +247,21 @@ def test_parts_are_kept_until_the_unit_is_committed(
     assert len(keys(context.store, "tables/pixels")) == 2
 
 
+def test_parts_that_outlived_their_commit_are_swept(tmp_path: Path) -> None:
+    context = make_context(tmp_path)
+    work, ledger = make_work(context), Ledger(context.store)
+    _, result = next(STAGE.run(context, [work]))  # killed before it can delete them
+    parts = keys(context.store, "parts")
+    assert len(parts) == 2
+    pixels.sweep_parts(ledger)
+    assert keys(context.store, "parts") == parts  # of a unit that is not finished
+    ledger.commit(Commit(work.unit, work.fingerprint, result.counts, result.outputs, result.info))
+    other = f"parts/pixels/{work.unit.cell}/another/part.parquet"
+    context.store.put(other, b"")
+    pixels.sweep_parts(Ledger(context.store))
+    assert keys(context.store, "parts") == [other]
+
+
 @pytest.mark.parametrize(("part_bytes", "n_parts"), [(2**24, 2), (40_000, 3)])
 def test_a_rerun_reads_only_what_no_part_holds(
     part_bytes: int,
@@ -327,7 +342,7 @@ def test_what_changes_the_fingerprint(tmp_path: Path) -> None:
     same = fingerprint_of()
     assert fingerprint_of(runtime={"workers": 7}) == same
     assert fingerprint_of(name="other", shards={"max_samples": 7, "text": False}) == same
-    assert fingerprint_of(captions={"seed": 9}, splits={"seed": 9}) == same
+    assert fingerprint_of(captions={"type": "template", "seed": 9}, splits={"seed": 9}) == same
     assert fingerprint_of(imagery=imagery | {"license": "other", "date": "2011-11-11"}) == same
     changed = [
         fingerprint_of(quality={"min_entropy": 1.0}),

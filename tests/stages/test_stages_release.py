@@ -137,7 +137,7 @@ def test_checksums_come_last(tmp_path: Path) -> None:
     context, commits = prepare(store)
     store.written.clear()
     run_stage(context, commits, release.STAGE)
-    assert len(store.written) == 7 + 6 + 1
+    assert len(store.written) == 7 + 7 + 1
     assert store.written[-1] == "releases/small/checksums.sha256"
 
 

@@ -1,15 +1,13 @@
 """Bodies of answers: read within a time limit and a bound on memory, and Retry-After."""
 
 import datetime as dt
-import mmap
-import threading
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import numpy as np
 import urllib3
 
+from pipeline.imagery.earthengine.gate import ByteGate, memory
 from pipeline.imagery.earthengine.verdicts import BadBody
 
 CHUNK_BYTES = (1 << 17) - 64  # below what the C library gets from the kernel, and returns, each time
@@ -17,47 +15,7 @@ PIECE_BYTES = 1 << 20  # read in one go while an answer flows; no time limit is 
 FLOWING_BYTES, FLOWING_S = 1 << 14, 0.25  # an answer flows that brings so much, so fast
 LARGEST_BODY = 1 << 26  # Earth Engine answers with at most 48 MB
 LARGEST_ERROR = 1 << 16
-MAPPED_FROM = 1 << 20
 HEADER_ROOM = 1 << 16  # what an answer may have beyond its pixels
-
-
-class ByteGate:
-    """Bounds the bytes of answers that are read or held at a time. Thread-safe, first come first served.
-
-    Parameters
-    ----------
-    limit_bytes
-        Most bytes; an answer beyond that is let through alone.
-    """
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit = limit_bytes
-        self._door = threading.Lock()
-        self._state = threading.Condition()
-        self._held = self._peak = 0
-
-    @property
-    def held(self) -> int:
-        """Bytes held now."""
-        return self._held
-
-    @property
-    def peak(self) -> int:
-        """Most bytes that have been held at a time."""
-        return self._peak
-
-    def acquire(self, n: int) -> None:
-        """Wait until `n` bytes may be held."""
-        with self._door, self._state:
-            self._state.wait_for(lambda: self._held == 0 or self._held + n <= self._limit)
-            self._held += n
-            self._peak = max(self._peak, self._held)
-
-    def release(self, n: int) -> None:
-        """Give `n` bytes back."""
-        with self._state:
-            self._held -= n
-            self._state.notify_all()
 
 
 class Deadline:
@@ -120,7 +78,9 @@ def read_body(
     body = None
     try:
         body = (
-            _read_all(answer, most, deadline) if length is None else _read_exactly(answer, length, deadline)
+            _read_all(answer, most, deadline)
+            if length is None
+            else _read_exactly(answer, (gate.memory if gate else memory)(length), deadline)
         )
     finally:
         kept = 0 if body is None else len(body)
@@ -167,8 +127,8 @@ def _length(answer: urllib3.BaseHTTPResponse) -> int | None:
     return int(value) if plain and not chunked and value.isascii() and value.isdigit() else None
 
 
-def _read_exactly(answer: urllib3.BaseHTTPResponse, length: int, deadline: Deadline) -> memoryview:
-    body, at, flowing = _memory(length), 0, False
+def _read_exactly(answer: urllib3.BaseHTTPResponse, body: memoryview, deadline: Deadline) -> memoryview:
+    length, at, flowing = len(body), 0, False
     while at < length:
         began = time.monotonic()
         piece = body[at : at + (PIECE_BYTES if flowing else CHUNK_BYTES)]
@@ -198,19 +158,6 @@ def _read_into(answer: urllib3.BaseHTTPResponse, piece: memoryview) -> int:
     with inner._error_catcher():  # noqa: SLF001
         n: int = inner._fp.readinto(piece)  # noqa: SLF001
     return n
-
-
-def _memory(length: int) -> memoryview:
-    """Memory for a body. Large ones are mapped: each goes back to the system when it is no longer needed.
-
-    The C library would keep some of what it freed for every thread that ever read a large answer.
-    """
-    if length < MAPPED_FROM:
-        return np.empty(length, np.uint8).data  # a bytearray would be zeroed first
-    mapped = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        mapped.madvise(mmap.MADV_HUGEPAGE)
-    return memoryview(mapped)
 
 
 def _read_all(answer: urllib3.BaseHTTPResponse, most: int, deadline: Deadline) -> memoryview:

@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.config import DatasetConfig
 from pipeline.imagery.collections import find_collection
 from pipeline.imagery.earthengine.assets import asset_id, date_range, make_scene
+from pipeline.imagery.earthengine.described import Band, Described, PixelGrid, what_is_odd
 from pipeline.imagery.earthengine.fetch import Fetcher
 from pipeline.imagery.earthengine.queries import blocks_of, filter_of
 from pipeline.imagery.earthengine.session import open_session
@@ -81,17 +83,21 @@ def examine(config: DatasetConfig, base: Path, area: BaseGeometry) -> Iterator[t
 
 def _summary(asset: Mapping[str, Any]) -> str:
     """The parts of an asset's description that a dataset depends on, in one line."""
-    bands = asset.get("bands", [])
-    grid = bands[0].get("grid", {}) if bands else {}
-    size = grid.get("dimensions", {})
-    names = ", ".join(f"{band.get('id')} {_type(band)}" for band in bands[:8])
+    try:
+        told = Described.model_validate(asset)
+        bands = [Band.model_validate(band) for band in told.bands[:8]]
+    except ValidationError as error:
+        return f"{asset_id(asset)}: not described as an image should be ({what_is_odd(error)})"
+    grid = bands[0].grid if bands else PixelGrid()
     return (
-        f"{asset_id(asset)}: {grid.get('crsCode') or 'a CRS of its own'}, "
-        f"{size.get('width')} x {size.get('height')} pixels of {grid.get('affineTransform', {}).get('scaleX')}, "
-        f"{asset.get('startTime')} to {asset.get('endTime')}, changed {asset.get('updateTime')}; bands {names}"
+        f"{asset_id(asset)}: {grid.crs_code or 'a CRS of its own'}, "
+        f"{grid.dimensions.width} x {grid.dimensions.height} pixels of {grid.affine_transform.scale_x}, "
+        f"{told.start_time or 'no start'} to {told.end_time or 'no end'}, changed {told.update_time or 'at no known time'}; "
+        f"bands {', '.join(f'{band.id} {_type(band)}' for band in bands)}"
     )
 
 
-def _type(band: Mapping[str, Any]) -> str:
-    kind = band.get("dataType", {})
-    return f"{kind.get('precision', '?')} {kind.get('range', {}).get('min', 0)}..{kind.get('range', {}).get('max', '?')}"
+def _type(band: Band) -> str:
+    kind, limits = band.data_type.precision or "?", band.data_type.range
+    levels = f", levels {band.pyramiding_policy}" if band.pyramiding_policy not in ("", "MEAN") else ""
+    return f"{kind} {'?' if limits is None else f'{limits.min:g}..{limits.max:g}'}{levels}"

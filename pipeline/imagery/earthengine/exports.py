@@ -83,7 +83,7 @@ def check_exportable(scene: Scene) -> None:
             f"({MAX_SIDE} a side); use imagery.method: pixels"
         )
         raise Misconfigured(msg)
-    if asset_of(scene).factor != 1:
+    if asset_of(scene).native_px != 1:
         msg = "imagery.gsd_m: exports are on the native grid; leave gsd_m out or use imagery.method: pixels"
         raise Misconfigured(msg)
 

@@ -6,9 +6,10 @@ assets is asked for as well.
 
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache, partial, reduce
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -20,13 +21,16 @@ from pipeline.imagery.blocks import legal
 from pipeline.imagery.earthengine.expressions import VALID, Expressions
 from pipeline.imagery.earthengine.npy import decode_npy
 from pipeline.imagery.earthengine.session import Session
-from pipeline.imagery.earthengine.tasks import Task, averaged
+from pipeline.imagery.earthengine.tasks import Task
 from pipeline.imagery.earthengine.verdicts import TooLarge
 from pipeline.imagery.places import Place
 from pipeline.imagery.usage import Usage
 
 _LEAST_PX = 64
 """A block of this side that the service still calls too large is not cut further."""
+
+
+_Mask = npt.NDArray[np.bool_]
 
 
 class _Box(NamedTuple):
@@ -56,14 +60,14 @@ class Fetched:
     ----------
     pixels
         ``(H, W, C)`` in the assets' type, requested pixels; what is missing is 0.
-    mask
-        ``(H, W) bool``: which pixels hold data in all bands; None where no patch of the block needs it.
+    valid
+        For each place of the task ``(h, w) bool``: which of its pixels hold data in all bands; None for all.
     held
         Bytes to give back to the gate.
     """
 
     pixels: npt.NDArray[Any]
-    mask: npt.NDArray[np.bool_] | None
+    valid: Sequence[_Mask | None]
     held: int
 
 
@@ -99,16 +103,17 @@ class Fetcher:
         Permanent, Transient, Misconfigured, Exhausted
             See `pipeline.imagery.earthengine.transport.Transport.post`.
         """
-        per = averaged(task.assets[0].factor)
-        block = task.block
-        box = _Box(0, 0, block.width * per, block.height * per)
+        per = task.assets[0].factor
+        box = _Box(0, 0, task.block.width * per, task.block.height * per)
         bands = task.assets[0].bands
         if task.others:
             pixels, held = self._get(task, box, self._mosaic(task), (*bands, VALID), gated=True)
-            return Fetched(pixels[:, :, :-1], pixels[:, :, -1] != 0, held)
+            known = pixels[:, :, -1] != 0
+            pixels = pixels[:, :, :-1]
+            return Fetched(pixels, _valid(task, pixels, lambda: known), held)
         pixels, held = self._get(task, box, None, bands, gated=True)
         try:
-            return Fetched(pixels, self._mask_if_needed(task, box, pixels), held)
+            return Fetched(pixels, _valid(task, pixels, cache(partial(self._mask, task, box))), held)
         except BaseException:
             self._session.gate.release(held)
             raise
@@ -117,25 +122,18 @@ class Fetcher:
         """Give the memory of a block back. Call it when the block is no longer needed."""
         self._session.gate.release(fetched.held)
 
-    def _mask_if_needed(
-        self, task: Task, box: _Box, pixels: npt.NDArray[Any]
-    ) -> npt.NDArray[np.bool_] | None:
-        """The mask of a block where any of its patches needs it."""
-        if pixels.min() > 0 or not any(_doubtful(pixels[place_in(task, place)]) for place in task.places):
-            return None
-        with completing():
-            return self._mask(task, box)
-
     def _mosaic(self, task: Task) -> Mapping[str, Any]:
         ids = [asset.id for asset in task.assets]
         return self._expressions.mosaic(ids, task.assets[0].bands, task.assets[0].dtype)
 
-    def _mask(self, task: Task, box: _Box) -> npt.NDArray[np.bool_]:
+    def _mask(self, task: Task, box: _Box) -> _Mask:
         """Which pixels of a block hold data in all bands."""
         expression = self._expressions.mask([asset.id for asset in task.assets], task.assets[0].bands)
-        # outside of the gate: this block holds bytes already, and must not wait for others that do
-        pixels, _ = self._get(task, box, expression, (VALID,), gated=False)
-        valid: npt.NDArray[np.bool_] = pixels[:, :, 0] != 0
+        with (
+            completing()
+        ):  # outside of the gate: this block holds bytes already, and must not wait for others
+            pixels, _ = self._get(task, box, expression, (VALID,), gated=False)
+        valid: _Mask = pixels[:, :, 0] != 0
         return valid
 
     def _get(
@@ -212,7 +210,7 @@ def asset_name(id_: str) -> str:
 
 def _grid(task: Task, box: _Box) -> dict[str, Any]:
     """The pixel grid of a box: the scene's own, or a finer level of it that is averaged afterwards."""
-    scene, per = task.scene, averaged(task.assets[0].factor)
+    scene, per = task.scene, task.assets[0].factor
     a, _, c, _, e, f = scene.transform
     return {
         **({"crsCode": scene.crs} if ":" in scene.crs and "[" not in scene.crs else {"crsWkt": scene.crs}),
@@ -228,40 +226,34 @@ def _grid(task: Task, box: _Box) -> dict[str, Any]:
 
 def place_in(task: Task, place: Place) -> tuple[slice, slice]:
     """Where a patch lies in the requested pixels of its block."""
-    per = averaged(task.assets[0].factor)
+    per = task.assets[0].factor
     top, left = (place.row - task.block.row) * per, (place.col - task.block.col) * per
     side = place.size * per
     return slice(top, top + side), slice(left, left + side)
 
 
-def valid_pixels(
-    pixels: npt.NDArray[Any], mask: npt.NDArray[np.bool_] | None
-) -> npt.NDArray[np.bool_] | None:
-    """Which pixels of a patch hold data; None for all.
+def _valid(task: Task, pixels: npt.NDArray[Any], mask: Callable[[], _Mask]) -> list[_Mask | None]:
+    """Which pixels of each patch hold data; None for all. The mask is asked for where a patch leaves that open."""
+    if pixels.min() > 0:  # the usual block: one pass over it, instead of many over parts of it
+        return [None] * len(task.places)
+    return [_valid_pixels(pixels, place_in(task, place), mask) for place in task.places]
+
+
+def _valid_pixels(
+    block: npt.NDArray[Any], part: tuple[slice, slice], mask: Callable[[], _Mask]
+) -> _Mask | None:
+    """Which pixels of one patch hold data; None for all.
 
     Judged from the patch alone, never from the block that it came in: a patch without a 0 that could be a
     missing pixel is whole, one that is 0 everywhere is empty, and for all others the mask decides.
 
-    Parameters
-    ----------
-    pixels
-        ``(H, W, C)``, requested pixels of the patch.
-    mask
-        The assets' mask there.
-    """
-    if pixels.min() > 0:
-        return None
-    if not _doubtful(pixels):
-        return np.zeros(pixels.shape[:2], dtype=bool) if not pixels.any() else None
-    return mask
-
-
-def _doubtful(pixels: npt.NDArray[Any]) -> bool:
-    """Whether black and missing cannot be told apart: there is a 0 that may be either, but not 0 alone.
-
     The bands of 8-bit orthophotos are masked together, so there a pixel is missing only where all bands are 0.
     Reflectances are masked band by band: any 0 may be a missing one.
     """
-    zero = pixels == 0
-    may_be = zero.all(axis=2) if pixels.dtype == np.uint8 else zero
-    return bool(may_be.any() and pixels.any())
+    pixels = block[part]
+    values = reduce(np.bitwise_or, np.moveaxis(pixels, 2, 0)) if pixels.dtype == np.uint8 else pixels
+    if values.all():
+        return None
+    if not values.any():
+        return np.zeros(pixels.shape[:2], dtype=bool)
+    return mask()[part]

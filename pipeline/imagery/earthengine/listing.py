@@ -192,13 +192,18 @@ def _row(asset: Mapping[str, Any]) -> dict[str, Any]:
     sides = ("xmin", "ymin", "xmax", "ymax")
     return {
         "id": asset_id(asset),
-        "updated": asset.get("updateTime", ""),
-        "start": asset.get("startTime"),
-        "end": asset.get("endTime"),
+        "updated": _text(asset.get("updateTime")) or "",
+        "start": _text(asset.get("startTime")),
+        "end": _text(asset.get("endTime")),
         "asset": canonical(asset).decode(),
         "bbox": None if outline is None else dict(zip(sides, outline.bounds, strict=True)),
         "geometry": None if outline is None else shapely.to_wkb(outline),
     }
+
+
+def _text(value: Any) -> str | None:
+    """A field that is text where an asset is described as it should be."""
+    return value if isinstance(value, str) else None
 
 
 def _outline(asset: Mapping[str, Any]) -> BaseGeometry | None:
@@ -240,7 +245,7 @@ def _why_none(
         for asset in islice(fetch(filter_of(block)), _LOOK_ASSETS):
             outline = _outline(asset)
             if outline is None or touches(outline.bounds, area):
-                years.add(asset.get("startTime", "")[:4])
+                years.add((_text(asset.get("startTime")) or "")[:4])
     if found := ", ".join(sorted(years - {""})):
         return (
             f"imagery: {collection.id} has no scenes between {source.start} and {source.end} in the area; "

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import Exhausted, Misconfigured, Permanent, Transient
-from pipeline.imagery.earthengine.fetch import Fetched, Fetcher, place_in, valid_pixels
-from pipeline.imagery.earthengine.tasks import Task, averaged, plan_tasks
+from pipeline.imagery.earthengine.fetch import Fetched, Fetcher
+from pipeline.imagery.earthengine.tasks import Task, plan_tasks
 from pipeline.imagery.places import Batch, Place
 from pipeline.imagery.stretch import to_uint8
 from pipeline.imagery.usage import Usage
@@ -125,18 +125,14 @@ class AssetReader:
 
     def _cut(self, task: Task, fetched: Fetched) -> Batch:
         """The windows of a block: views of it."""
-        per = averaged(task.assets[0].factor)
-        pixels = fetched.pixels
-        picture = to_uint8(pixels if per == 1 else _mean(pixels, per), self._stretch)
+        per = task.assets[0].factor
+        picture = to_uint8(fetched.pixels if per == 1 else _mean(fetched.pixels, per), self._stretch)
         batch: Batch = []
-        for place in task.places:
-            part = place_in(task, place)
-            valid = valid_pixels(pixels[part], None if fetched.mask is None else fetched.mask[part])
-            if valid is not None and per > 1:
-                valid = _all(valid, per)
+        for place, valid in zip(task.places, fetched.valid, strict=True):
+            whole = valid if valid is None or per == 1 else _all(valid, per)
             top, left = place.row - task.block.row, place.col - task.block.col
             window = picture[top : top + place.size, left : left + place.size]
-            batch.append((place, Window(window, _complete(place.size) if valid is None else valid)))
+            batch.append((place, Window(window, _complete(place.size) if whole is None else whole)))
         return batch
 
 

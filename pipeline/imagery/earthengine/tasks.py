@@ -52,17 +52,6 @@ def asset_of(scene: Scene) -> Asset:
     return scene.pixels
 
 
-def averaged(factor: int) -> int:
-    """Requested pixels per side of a scene's pixel.
-
-    Earth Engine keeps levels of 2 x 2 means and hands out the nearest pixel of one of them. So the powers of
-    two in the factor are asked for as a level, and the odd rest is averaged here: nothing is skipped.
-    """
-    while factor % 2 == 0:
-        factor //= 2
-    return factor
-
-
 def sample_bytes(asset: Asset, *, mosaic: bool) -> int:
     """Bytes of one requested pixel as Earth Engine counts them: a mask byte goes with every band sample."""
     bands = len(asset.bands) + mosaic  # a mosaic comes with a validity band
@@ -97,7 +86,7 @@ def _tasks(places: Sequence[Place], waste: float) -> Iterator[Task]:
         np.array([place.row for place in places], dtype=np.int64),
         first.size,
         bytes_per_px=sample_bytes(asset, mosaic=bool(first.others)),
-        factor=averaged(asset.factor),
+        factor=asset.factor,
         waste=waste,
     )
     for block in blocks:

@@ -18,7 +18,8 @@ import urllib3
 from pipeline import __version__
 from pipeline.errors import Misconfigured, Transient
 from pipeline.imagery.earthengine.access import Access
-from pipeline.imagery.earthengine.answers import ByteGate, Deadline, read_body, read_error, retry_after
+from pipeline.imagery.earthengine.answers import Deadline, read_body, read_error, retry_after
+from pipeline.imagery.earthengine.gate import ByteGate
 from pipeline.imagery.earthengine.health import Health
 from pipeline.imagery.earthengine.hosts import Server, tls
 from pipeline.imagery.earthengine.meter import Meter, Statistics

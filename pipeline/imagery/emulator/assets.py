@@ -117,7 +117,7 @@ def _band(band: Band, grid: Grid) -> dict[str, Any]:
         "id": band.id,
         "dataType": _data_type(band.dtype),
         "grid": crs | {"dimensions": size, "affineTransform": affine},
-        "pyramidingPolicy": "MEAN",
+        "pyramidingPolicy": band.pyramid,
     }
 
 

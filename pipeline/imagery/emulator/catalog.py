@@ -5,7 +5,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -44,6 +44,8 @@ class Entry(BaseModel):
         Time of the last change; else the file's.
     aliases
         Other ids of the collection.
+    pyramid
+        How coarser levels are made: means of 2 x 2 pixels, or their upper left one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +59,7 @@ class Entry(BaseModel):
     properties: dict[str, Any] = {}
     updated: dt.datetime | None = None
     aliases: tuple[_Id, ...] = ()
+    pyramid: Literal["MEAN", "SAMPLE"] = "MEAN"
 
 
 class Catalog:
@@ -166,7 +169,7 @@ def _entry(line: str) -> Entry:
 def _asset(entry: Entry, folder: Path, files: OpenFiles) -> ImageAsset:
     path = folder / entry.path
     header = read_header(path)
-    bands = [Band(name, header.dtype) for name in _band_names(entry, header)]
+    bands = [Band(name, header.dtype, entry.pyramid) for name in _band_names(entry, header)]
     identity = f"{entry.collection}/{entry.index}"
     start, end = _utc(entry.start), None if entry.end is None else _utc(entry.end)
     if end is not None and end < start:

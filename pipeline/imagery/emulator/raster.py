@@ -181,7 +181,7 @@ class StoredImage:
             height = min(min(start + rows, bottom) * size, self.grid.height) - row
             block = self._file.read(indexes, col, row, width, height)
             for _ in range(level):
-                block = halved(block)
+                block = halved(block) if self.bands[0].pyramid == "MEAN" else _sampled(block)
             blocks.append(block)
         return _stacked(blocks)
 
@@ -192,6 +192,11 @@ class StoredImage:
     def _nothing(self, indexes: Sequence[int], height: int, width: int) -> Block:
         shape = (height, width, len(indexes))
         return Block(np.zeros(shape, self.bands[0].dtype), np.broadcast_to(np.False_, shape))
+
+
+def _sampled(block: Block) -> Block:
+    """The upper left ones of 2 x 2 pixels."""
+    return Block(block.data[::2, ::2], None if block.valid is None else block.valid[::2, ::2])
 
 
 def halved(block: Block) -> Block:

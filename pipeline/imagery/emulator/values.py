@@ -22,10 +22,21 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A band of an image: its id and NumPy type ("uint8", "uint16", "int16", "float32", "float64")."""
+    """A band of an image.
+
+    Attributes
+    ----------
+    id
+        Its id.
+    dtype
+        NumPy type ("uint8", "uint16", "int16", "float32", "float64").
+    pyramid
+        How levels are made from pixels: "MEAN", or "SAMPLE", the upper left one of each 2 x 2.
+    """
 
     id: str
     dtype: str
+    pyramid: str = "MEAN"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,132 @@
+"""What the reader makes of a text: mentions of things, and claims about them."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from pipeline.evidence import Fact
+from pipeline.types import Reason
+
+
+class Kind(StrEnum):
+    """What a claim is about; the value's type beside it."""
+
+    COUNT = "count"  # (smallest, largest)
+    SHARE = "share"  # (smallest, largest)
+    MEASURE = "measure"  # (unit, smallest, largest)
+    PLACE = "place"  # (side letters, region)
+    TOWARD = "toward"  # side letters; relative to the image or to a thing named before
+    WIDE = "wide"  # nothing: over the whole image
+    WHOLE = "whole"  # nothing: cut off nowhere
+    EDGE = "edge"  # side letters: cut off there
+    REACH = "reach"  # side letters: ends there
+    COURSE = "course"  # (side letters, side letters): from, to
+    AXIS = "axis"  # NS, EW, NESW, NWSE, DIAG
+    ATTRIBUTE = "attribute"  # word
+    SHAPE = "shape"
+    SINUOSITY = "sinuosity"
+    SIZE = "size"
+    ARRANGEMENT = "arrangement"
+    DOMINATE = "dominate"
+    RELATION = "relation"  # family
+
+
+REASONS = {
+    Kind.COUNT: Reason.WRONG_NUMBER,
+    Kind.SHARE: Reason.WRONG_NUMBER,
+    Kind.MEASURE: Reason.WRONG_NUMBER,
+    Kind.PLACE: Reason.WRONG_PLACE,
+    Kind.TOWARD: Reason.WRONG_PLACE,
+    Kind.WIDE: Reason.WRONG_PLACE,
+    Kind.EDGE: Reason.WRONG_PLACE,
+    Kind.WHOLE: Reason.WRONG_PLACE,
+    Kind.REACH: Reason.WRONG_PLACE,
+    Kind.COURSE: Reason.WRONG_DIRECTION,
+    Kind.AXIS: Reason.WRONG_DIRECTION,
+    Kind.ATTRIBUTE: Reason.WRONG_ATTRIBUTE,
+    Kind.SHAPE: Reason.WRONG_ATTRIBUTE,
+    Kind.SINUOSITY: Reason.WRONG_ATTRIBUTE,
+    Kind.SIZE: Reason.WRONG_ATTRIBUTE,
+    Kind.ARRANGEMENT: Reason.WRONG_ATTRIBUTE,
+    Kind.DOMINATE: Reason.WRONG_NUMBER,
+    Kind.RELATION: Reason.WRONG_RELATION,
+}
+
+
+@dataclass(slots=True, eq=False)
+class Mention:
+    """A noun phrase that speaks of something visible.
+
+    Attributes
+    ----------
+    concept
+        Noun of the lexicon.
+    said
+        The words.
+    plural, mass
+        Form of the noun.
+    negated
+        Whether the text says that there is none.
+    candidates
+        Facts it may speak of; filled by the review.
+    uncounted
+        Ids of those that are made of such things, in unknown number.
+    collective
+        Whether the noun speaks of several things of a fact as one ("a row of trees"): its number says nothing.
+    """
+
+    concept: str
+    said: str
+    plural: bool = False
+    mass: bool = False
+    negated: bool = False
+    candidates: list[Fact] = field(default_factory=list)
+    uncounted: set[str] = field(default_factory=set)
+    collective: bool = False
+
+
+Group = tuple[Mention, ...]
+"""Mentions of which one is meant."""
+
+Value = Any
+"""Of the type that `Kind` names: a word, a pair of numbers, side letters."""
+
+
+class Claim(NamedTuple):
+    """Something said of a thing: one mention of each group of `about` must bear it out.
+
+    `others` are the groups of the second things of relations; `spare` are things of the same clause of which English
+    lets it be said as well: it is borne out where one of them does so.
+    """
+
+    kind: Kind
+    value: Value
+    said: str
+    about: tuple[Group, ...]
+    others: tuple[Group, ...] = ()
+    spare: Group = ()
+
+
+@dataclass(slots=True)
+class Reading:
+    """All that a text says.
+
+    Attributes
+    ----------
+    mentions
+        In the order of the text.
+    claims
+        About them.
+    scene
+        Words that describe the whole scene, with the concepts of which one must be there.
+    extent_m
+        Smallest and largest size that the text gives for the whole image.
+    faults
+        What is wrong in itself.
+    """
+
+    mentions: list[Mention] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    scene: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    extent_m: list[tuple[str, float, float]] = field(default_factory=list)
+    faults: list[tuple[Reason, str]] = field(default_factory=list)

@@ -1,0 +1,101 @@
+"""Words and looks ahead by which the reader tells the parts of a sentence."""
+
+from pipeline.captions.checks.claims import Kind
+from pipeline.captions.checks.lexicon import Item
+
+MODIFIERS = {
+    "attr": Kind.ATTRIBUTE,
+    "shape": Kind.SHAPE,
+    "sinuosity": Kind.SINUOSITY,
+    "size": Kind.SIZE,
+    "arrangement": Kind.ARRANGEMENT,
+    "count": Kind.COUNT,
+    "axis": Kind.AXIS,
+    "place": Kind.PLACE,
+}
+"""Items that may stand before the noun they belong to."""
+
+TRAILING = {
+    "measure": Kind.MEASURE,
+    "share": Kind.SHARE,
+    "course": Kind.COURSE,
+    "toward": Kind.TOWARD,
+    "wide": Kind.WIDE,
+    "whole": Kind.WHOLE,
+}
+
+DESCRIBING = frozenset(["attr", "shape", "size", "sinuosity", "axis", "arrangement", "count"])
+"""Words that may follow each other before a noun, with commas."""
+
+LOOSE = frozenset(
+    [Kind.COURSE, Kind.AXIS, Kind.PLACE, Kind.EDGE, Kind.REACH, Kind.WIDE, Kind.SHARE, Kind.MEASURE]
+)
+"""What may be said of any thing before it in the clause."""
+
+PREDICATING = frozenset(["verb", "participle", "passive", "dominate"])
+
+AFTER_SUBJECTS = frozenset(["verb", "passive", "relation", "dominate", "participle"])
+"""What stands before an adjective that is said of the subject, and what follows a noun: "is wheat", "wheat is"."""
+
+SINGULAR_ARTICLES = frozenset(["a", "an", "another", "each", "every"])
+
+TELLS_NOTHING = frozenset(
+    ["plain", "verb", "participle", "passive", "article", "conj", "comma", "break", "unknown", "negation", "number",
+     "count", "unit", "symbol", "rel", "relation", "not"]
+)  # fmt: skip
+
+
+def inverts(items: list[Item], at: int) -> bool:
+    """Whether a relation opens a clause: "and next to the pond stands a house"."""
+    ahead = at + 1
+    while items[ahead].kind in ("article", "attr", "shape", "size", "sinuosity"):
+        ahead += 1
+    return items[ahead].kind == "noun" and items[ahead + 1].kind == "verb" and items[ahead + 2].kind != "stop"
+
+
+def opens_clause(items: list[Item], at: int) -> bool:
+    """Whether a relation to "it" opens a clause: "and next to it stands a house", "and beside it, there is a house"."""
+    ahead = at + 1
+    while items[ahead].kind in ("article", "pron", "place", "comma", "plain"):
+        ahead += 1
+    return items[ahead].kind == "verb" or (
+        items[ahead].kind in ("noun", "attr", "shape", "size", "count") and items[ahead - 1].kind != "plain"
+    )
+
+
+def next_content(items: list[Item], at: int) -> Item:
+    """The next item that is neither an article nor a plain word."""
+    ahead = at + 1
+    while items[ahead].kind in ("article", "plain"):
+        ahead += 1
+    return items[ahead]
+
+
+FINITE = frozenset(
+    ["border", "adjoin", "abut", "flank", "surround", "encircle", "enclose", "contain", "hold", "cross", "intersect", "span",
+     "traverse", "line", "follow", "skirt", "accompany", "lie", "stand", "run", "pass", "cut", "flow", "meander", "wind",
+     "hug", "connect", "link", "host", "belong", "bisect", "divide", "frame"]
+)  # fmt: skip
+"""Verbs of relations in the plural; those in the singular end in s."""
+
+WINDS = frozenset(
+    [
+        "bends",
+        "curves",
+        "winds",
+        "meanders",
+        "snakes",
+        "twists",
+        "turns",
+        "zigzags",
+        "loops",
+        "curve",
+        "meander",
+    ]
+)
+"""Finite verbs that say how a line runs."""
+
+FUNCTION_WORDS = frozenset(
+    ["the", "of", "to", "for", "as", "from", "at", "on", "into", "onto", "there", "here", "and", "than", "so", "from above",
+     "in view", "visible", "nearby", "seen from above", "when", "who", "if", "to be seen", "in sight", "in total", "in all"]
+)  # fmt: skip

@@ -1,0 +1,199 @@
+"""Numbers among the items of a text, put together with their hedges and units: counts, shares, measures."""
+
+from pipeline.captions.checks.lexicon import Item
+
+_EXACT = {"m": (0.93, 1.07), "%": (0.9, 1.1), "m2": (0.9, 1.1)}
+
+
+_HEDGED = (0.87, 1.13)
+
+
+_FRACTION = (0.84, 1.17)
+"""Tolerances, as factors of the number said: a length, share or area without and with "about", a fraction."""
+
+
+_QUANTITIES = frozenset(["hedge", "number", "some", "fraction", "vague"])
+
+
+_HEDGES = frozenset(["over", "under", "some", "around"])
+
+
+def numbered(items: list[Item]) -> list[Item]:
+    """The items with numbers, hedges, units and fractions put together."""
+    if not any(item.kind in _QUANTITIES or item.said in _HEDGES for item in items):
+        return items
+    found: list[Item] = []
+    at, n = 0, len(items)
+    while at < n:
+        item = items[at]
+        if item.kind not in _QUANTITIES and item.said not in _HEDGES:
+            found.append(item)
+            at += 1
+            continue
+        start = at
+        hedge: tuple[float, float] | None = None
+        while item.kind == "hedge" or (hedge and item.kind == "article" and at + 1 < n):
+            if item.kind == "hedge":
+                low, high = map(float, str(item.value).split())
+                hedge = (low, high)
+            at += 1
+            item = items[at]
+        if (
+            item.kind in ("relation", "plain", "some")
+            and not hedge
+            and item.said in ("over", "under", "some", "around")
+        ):
+            follows = items[at + 1]
+            if follows.kind in ("number", "fraction"):
+                factors = {"over": (0.98, 1.5), "under": (0.65, 1.01)}.get(item.said, _HEDGED)
+                hedge, item, at = factors, follows, at + 1
+        if item.kind == "number":
+            at = _number(items, at, hedge, found)
+        elif item.kind == "some":
+            low, high = map(float, str(item.value).split())
+            found.append(Item("count", (low, high), item.said))
+            at += 1
+        elif item.kind == "fraction" and (unit := _unit_after(items, at)):
+            value = float(str(item.value))
+            _measure(value, value, str(items[unit].value), hedge, item.said, found)
+            at = unit + 1
+        elif item.kind == "fraction":
+            if found and found[-1].kind == "pos" and not hedge:
+                found.append(Item("region", "part", item.said))
+                at += 1
+            else:
+                low, high = hedge or _FRACTION
+                value = float(str(item.value))
+                share = Item("share", (value * low - 0.01, min(value * high + 0.01, 1.0)), item.said)
+                at = _shared(items, at + 1, share, found)
+        elif item.kind == "vague":
+            low, high = map(float, str(item.value).split())
+            at = _shared(items, at + 1, Item("share", (low, high), item.said), found, vague=True)
+        elif hedge and start < at:  # a hedge of nothing: "around", "about"
+            word = items[start].said
+            family = _PREPOSITIONS_TOO.get(word)
+            found.append(Item("relation", family, word) if family else Item("plain", "", word))
+            at = start + 1
+        else:
+            found.append(item)
+            at += 1
+    return found
+
+
+_PREPOSITIONS_TOO = {
+    "over": "cross",
+    "under": "unknown",
+    "below": "dir b",
+    "around": "surrounds",
+    "close to": "near",
+}
+"""Families of relations of hedges that no number follows."""
+
+
+def _unit_after(items: list[Item], at: int) -> int:
+    """The index of the unit of which a fraction is one, or 0: "half a kilometer", "a fifth of a kilometer"."""
+    ahead = at + 1
+    while items[ahead].kind == "article" or items[ahead].said == "of":
+        ahead += 1
+    unit = items[ahead]
+    return ahead if unit.kind == "unit" and not str(unit.value).startswith("%") else 0
+
+
+def _number(items: list[Item], at: int, hedge: tuple[float, float] | None, found: list[Item]) -> int:
+    value, said = float(str(items[at].value)), items[at].said
+    at += 1
+    high_value = value
+    if items[at].kind == "number" and "." not in said and value >= 20 and value % 10 == 0 and value < 100:
+        value = high_value = value + float(str(items[at].value))  # twenty five
+        at += 1
+    while items[at].kind == "scale":
+        value = high_value = value * float(str(items[at].value))
+        at += 1
+    if items[at].said in ("to", "by", "x", "or") and items[at + 1].kind == "number":
+        other = float(str(items[at + 1].value))
+        if items[at].said in ("to", "or"):
+            high_value, at = other, at + 2
+        elif items[at + 2].kind == "unit":
+            _measure(value, value, str(items[at + 2].value), hedge, said, found)
+            at += 1
+            return at
+    item = items[at]
+    if item.kind == "unit":
+        _measure(value, high_value, str(item.value), hedge, f"{said} {item.said}", found)
+        at += 1
+        return after_scene(items, at) if found[-1].kind == "share" else at
+    if item.said in ("lane", "lanes", "laned", "story", "stories", "track", "tracked") and value < 20:
+        word = _WORD.get(int(value), said)
+        found.append(
+            Item("attr", f"lanes {word}-{_SINGULAR.get(item.said, item.said)}", f"{word} {item.said}")
+        )
+        return at + 1
+    if items[at].said in ("or so", "more or less"):
+        hedge, at = _HEDGED, at + 1
+    low, high = hedge or (1.0, 1.0)
+    low_count, high_count = value * low, high_value * high
+    found.append(Item("count", (low_count - 1e-6, high_count + 1e-6), said))
+    return at
+
+
+_SINGULAR = {"lanes": "lane", "laned": "lane", "stories": "story", "tracked": "track"}
+
+
+_WORD = {
+    1: "one",
+    2: "two",
+    3: "three",
+    4: "four",
+    5: "five",
+    6: "six",
+    7: "seven",
+    8: "eight",
+    10: "ten",
+    12: "twelve",
+}
+
+
+def _measure(
+    value: float,
+    high_value: float,
+    unit: str,
+    hedge: tuple[float, float] | None,
+    said: str,
+    found: list[Item],
+) -> None:
+    dimension, factor = unit.split()
+    low, high = hedge or _EXACT[dimension]
+    if dimension == "%":
+        slack = 0.015 if hedge else 0.01
+        found.append(Item("share", (value * 0.01 * low - slack, high_value * 0.01 * high + slack), said))
+    else:
+        scale = float(factor)
+        found.append(Item("measure", (dimension, value * scale * low, high_value * scale * high), said))
+
+
+def _shared(items: list[Item], at: int, share: Item, found: list[Item], *, vague: bool = False) -> int:
+    """Keep a share if it is one of the image; of places ("most of the left half") only the place counts."""
+    after = after_scene(items, at)
+    if after > at:
+        found.append(share)
+        return after
+    ahead = at
+    while items[ahead].kind in ("article", "plain") and items[ahead].said in ("of", "the", "a"):
+        ahead += 1
+    if items[ahead].kind in ("pos", "region") or vague:
+        found.append(Item("plain", "", share.said))
+    else:
+        found.append(share)
+    return at
+
+
+def after_scene(items: list[Item], at: int) -> int:
+    """The index after "of the image", where that comes next."""
+    ahead = at
+    while ahead < at + 4 and (
+        items[ahead].kind in ("article", "plain", "scenic") or items[ahead].said in ("this", "that")
+    ):
+        ahead += 1
+    if items[ahead].kind == "relation" and items[ahead].said == "in" and ahead == at:
+        return at
+    return ahead + 1 if items[ahead].kind == "scene" or items[ahead].said == "it" else at

@@ -1,0 +1,121 @@
+"""Whether two things lie to each other as said."""
+
+from pipeline.captions.checks.sides import cells, covered, middle
+from pipeline.evidence import Fact, RelationKind
+from pipeline.types import GeometryKind
+
+_WIDE = 0.25
+"""A line in the same part of the image as an area of this share may well cross it."""
+_FILLS = 0.85
+"""Within a thing that covers so much of the image lies whatever is smaller."""
+
+_BETWEEN_EACH_OTHER = {
+    "next": frozenset([RelationKind.NEXT_TO, RelationKind.RUNS_ALONG, RelationKind.BETWEEN]),
+    "near": frozenset(RelationKind),
+    "flank": frozenset([RelationKind.NEXT_TO, RelationKind.RUNS_ALONG, RelationKind.BETWEEN]),
+    "cross": frozenset([RelationKind.CROSSES]),
+    "along": frozenset([RelationKind.RUNS_ALONG, RelationKind.NEXT_TO]),
+}
+"""Relations, in either direction, that bear a word out."""
+
+
+def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
+    """Whether `one` lies to `other` (and `third`) as the words of a family say."""
+    if one.id == other.id and family != "between":
+        return False
+    if family == "between":
+        return any(
+            r.kind is RelationKind.BETWEEN
+            and third is not None
+            and {r.other, r.third} == {other.id, third.id}
+            for r in one.relations
+        )
+    if family in ("inside", "surrounds", "through", "cross") and _around(one, other, family):
+        return True
+    if family == "inside":
+        fills = other.share >= _FILLS and other.share > 2 * one.share
+        return fills or _has(one, other, RelationKind.INSIDE) or _has(other, one, RelationKind.SURROUNDS)
+    if family == "flank" and (
+        _has(one, other, RelationKind.SURROUNDS) or _has(other, one, RelationKind.SURROUNDS)
+    ):
+        return False
+    if family == "surrounds":
+        return _has(other, one, RelationKind.INSIDE) or _has(one, other, RelationKind.SURROUNDS)
+    if family == "outside":
+        return (
+            not _has(one, other, RelationKind.INSIDE)
+            and not _has(other, one, RelationKind.SURROUNDS)
+            and (
+                _any(one, other, _BETWEEN_EACH_OTHER["flank"])
+                or not _any(one, other, frozenset(RelationKind))
+            )
+        )
+    if family == "unknown":
+        return False
+    if family == "touch":
+        return _any(one, other, frozenset(RelationKind)) or _neighbors(one, other)
+    if family == "far":
+        return not _any(one, other, frozenset(RelationKind)) and not _neighbors(one, other)
+    if family == "amid":
+        around = other.count > 1 or other.share > one.share
+        return related(one, other, None, "inside") or (around and related(one, other, None, "touch"))
+    if family.startswith("dir "):
+        return beyond(one, other, family.removeprefix("dir "))
+    if family.startswith("side "):
+        letters = family.removeprefix("side ")
+        if other.share >= 0.3 and _has(one, other, RelationKind.INSIDE):
+            return bool(covered(one.positions) & cells(letters))
+        return not _against(one, other, letters) and related(one, other, None, "touch")
+    if family == "through":
+        return related(one, other, None, "inside") or related(one, other, None, "cross")
+    if _any(one, other, _BETWEEN_EACH_OTHER[family]):
+        if family == "along":
+            return GeometryKind.LINE in (one.kind, other.kind) or _any(
+                one, other, frozenset([RelationKind.RUNS_ALONG])
+            )
+        return True
+    if family == "along" and one.arrangement is not None and one.arrangement == "along":
+        return any(r.other == other.id for r in one.relations)
+    return family == "near" and _neighbors(one, other)
+
+
+def _around(one: Fact, other: Fact, family: str) -> bool:
+    """Whether things lie around another, as many do, or a line crosses a wide area, as far as their cells tell."""
+    if family in ("inside", "surrounds"):
+        many = other if family == "inside" else one
+        return many.count >= 3 and many.kind is not GeometryKind.LINE and related(one, other, None, "touch")
+    wide = other.kind is GeometryKind.AREA and other.share >= _WIDE
+    return wide and one.kind is GeometryKind.LINE and bool(covered(one.positions) & covered(other.positions))
+
+
+def beyond(one: Fact, other: Fact, letters: str) -> bool:
+    """Whether `one` lies in a direction of `other`, by the middles of their cells."""
+    (x0, y0), (x1, y1) = _middle(one), _middle(other)
+    offset = {"t": y1 - y0, "b": y0 - y1, "l": x1 - x0, "r": x0 - x1}
+    return all(offset[letter] >= 0.25 for letter in letters if letter != "c")
+
+
+def _against(one: Fact, other: Fact, letters: str) -> bool:
+    (x0, y0), (x1, y1) = _middle(one), _middle(other)
+    offset = {"t": y1 - y0, "b": y0 - y1, "l": x1 - x0, "r": x0 - x1}
+    return any(offset[letter] <= -0.25 for letter in letters if letter != "c")
+
+
+def _middle(fact: Fact) -> tuple[float, float]:
+    return middle(covered(fact.positions))
+
+
+def _has(one: Fact, other: Fact, kind: RelationKind) -> bool:
+    return any(r.kind is kind and r.other == other.id for r in one.relations)
+
+
+def _any(one: Fact, other: Fact, kinds: frozenset[RelationKind]) -> bool:
+    for relation in one.relations:
+        if relation.kind in kinds and other.id in (relation.other, relation.third):
+            return True
+    return any(r.kind in kinds and one.id in (r.other, r.third) for r in other.relations)
+
+
+def _neighbors(one: Fact, other: Fact) -> bool:
+    (x0, y0), (x1, y1) = _middle(one), _middle(other)
+    return max(abs(x0 - x1), abs(y0 - y1)) <= 1.0

@@ -1,0 +1,148 @@
+"""Single findings of the review: form, names, numbers, revisions."""
+
+import pytest
+
+from pipeline.captions.checks.review import review
+from pipeline.evidence import Evidence, Task
+from pipeline.types import Reason
+from tests.labelled_captions import fact_of
+
+FACTS = (
+    fact_of("a 3 pond at=top-left share=.1 m2=4000 ext=50x40 shape=round", 1),
+    fact_of(
+        "l [asphalt two-lane] road at=right len=200 ext=198x8 edges=top,bottom axis=NS sin=straight ends=top-right,bottom-right",
+        2,
+    ),
+    fact_of("a playground at=bottom share=.04 m2=1600 ext=45x36", 3),
+)
+GOOD = "Three round ponds lie in the top left of the image, and a straight asphalt road runs along the right side."
+
+
+def reasons(text: str, *names: str, task: Task = Task.SCENE, original: str = "") -> set[Reason]:
+    evidence = Evidence(FACTS, 200.0, names)
+    return {finding.reason for finding in review(text, evidence, task=task, original=original).findings}
+
+
+def test_a_right_caption_is_kept() -> None:
+    result = review(GOOD, Evidence(FACTS, 200.0), task=Task.SCENE, focus=("f1",))
+    assert result.ok
+    assert result.claims == result.supported > 5
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Three ponds.", Reason.TOO_SHORT),
+        (GOOD + " " + GOOD * 8, Reason.TOO_LONG),
+        (GOOD.replace(", and", ",\nand"), Reason.NOT_ONE_PARAGRAPH),
+        (GOOD.replace("a straight asphalt road", "a straight highway=residential road"), Reason.RAW_TAG),
+        (GOOD.replace("asphalt road", "asphalt_road"), Reason.RAW_TAG),
+        (f"**{GOOD}**", Reason.MARKUP),
+        (f'"{GOOD}"', Reason.MARKUP),
+        (f"- {GOOD}", Reason.MARKUP),
+        (GOOD.replace("of the image", "according to OpenStreetMap"), Reason.TALKS_OF_DATA),
+        (
+            "Drei runde Teiche liegen links oben im Bild, und rechts verläuft eine gerade Straße.",
+            Reason.NOT_ENGLISH,
+        ),
+        (GOOD.replace("road", "road A 13"), Reason.NAME),
+        (GOOD.replace("ponds", "Ponds"), Reason.NAME),
+        (GOOD.replace("ponds", "ponds, probably natural ones,"), Reason.UNSUPPORTED_THING),
+    ],
+)
+def test_form_and_speech(text: str, reason: Reason) -> None:
+    assert reason in reasons(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Lindenhof", "near lindenhof"),
+        ("Lindenhof", "near linden hof"),
+        ("Müller Brunnen", "near muller"),
+        ("Rosegarden", "near the rose garden"),
+        ("Sunny Brook", "by sunny brook"),
+        ("Owens' Mill", "by owens"),
+    ],
+)
+def test_names_are_found_split_glued_and_folded(name: str, words: str) -> None:
+    assert Reason.NAME in reasons(GOOD.replace("on the right", "").replace("side.", f"side {words}."), name)
+
+
+def test_names_that_are_plain_words_for_what_is_there_are_fine() -> None:
+    text = "A playground lies at the bottom of the image, and three ponds lie in the top left."
+    assert reasons(text, "Playground", "The Ponds") == set()
+
+
+@pytest.mark.parametrize(
+    ("length", "right"),
+    [("about 200 m", True), ("about 260 m", False), ("660 feet", True), ("roughly 0.2 km", True)],
+)
+def test_lengths_in_any_unit(length: str, right: bool) -> None:  # noqa: FBT001
+    found = reasons(f"A straight road of {length} runs along the right side of the image from top to bottom.")
+    assert (Reason.WRONG_NUMBER not in found) is right
+
+
+def test_revisions_may_not_add_and_must_differ() -> None:
+    original = "Three ponds lie in the top left of the image, and a road runs along the right side."
+    assert (
+        reasons(
+            "A road runs along the right, with three ponds at the upper left.",
+            task=Task.REVISION,
+            original=original,
+        )
+        == set()
+    )
+    assert Reason.ADDS_TO_ORIGINAL in reasons(
+        "A road runs along the right, with three ponds at the upper left and a playground.",
+        task=Task.REVISION,
+        original=original,
+    )
+    assert Reason.TOO_CLOSE_TO_ORIGINAL in reasons(original, task=Task.REVISION, original=original)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Z\u0351\u036b\u0343a\u0348lgo lies in the center.", "\u2066Ponds\u2069 lie in the top left.", "\ud800 ponds lie here.", "池塘在左上角。"],
+)  # fmt: skip
+def test_odd_characters_are_not_english(text: str) -> None:
+    assert Reason.NOT_ENGLISH in reasons(text)
+
+
+def test_a_text_beyond_any_length_is_not_read() -> None:
+    result = review("pond " * 200_000, Evidence(FACTS, 200.0), task=Task.SCENE)
+    assert [finding.reason for finding in result.findings] == [Reason.TOO_LONG]
+
+
+@pytest.mark.parametrize(
+    "text", ["Write about war instead.", "Say hi hi.", "Ignore this ignore this.", "Obey."]
+)
+def test_sentences_that_speak_of_nothing_are_refused(text: str) -> None:
+    assert reasons(text) - {Reason.TOO_SHORT}
+    assert reasons(f"{GOOD} {text}")
+
+
+def test_texts_that_speak_of_nothing_that_is_there_miss_the_main_thing() -> None:
+    assert Reason.MAIN_ELEMENT_MISSING in reasons(
+        "The image shows a calm and open scene with nothing else at all in it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("A road runs along the right side, and three ponds lie at the upper left.", True),
+        ("A road runs along the left side, and three ponds lie at the upper right.", False),
+        ("The road, which continues past two edges, passes to the east of three ponds.", True),
+        ("The road passes to the west of three ponds in this scene.", False),
+        ("A road heads south along the right side of the image, and three ponds lie at the top left.", True),
+        ("The three ponds lie fully within the frame, in its upper left part.", True),
+        ("The road on the right lies fully within the frame of the image.", False),
+        (
+            "Three ponds and a playground; about a fifth of a kilometer of road runs along the right side.",
+            True,
+        ),
+    ],
+)
+def test_places_in_other_words(text: str, right: bool) -> None:  # noqa: FBT001
+    assert (reasons(text) == set()) is right

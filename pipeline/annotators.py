@@ -19,7 +19,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SPEED_ONLY = frozenset({
     "block_size", "cpu_offload_gb", "data_parallel_size", "disable_custom_all_reduce", "disable_log_stats",
-    "distributed_executor_backend", "enable_chunked_prefill", "enforce_eager", "gpu_memory_utilization",
+    "distributed_executor_backend", "download_dir", "enable_chunked_prefill", "enforce_eager", "gpu_memory_utilization",
     "kv_cache_memory_bytes", "max_num_batched_tokens", "max_num_seqs", "max_parallel_loading_workers",
     "num_gpu_blocks_override", "pipeline_parallel_size", "swap_space", "tensor_parallel_size",
 })  # fmt: skip
@@ -129,6 +129,9 @@ class VllmAnnotator(_LanguageModel):
             "model", "tokenizer", "revision", "tokenizer_revision", "code_revision", "dtype", "quantization",
             "max_model_len", "seed", "trust_remote_code", "chat_template", "hf_overrides",
         }  # fmt: skip
+        if "hf_token" in engine:
+            msg = "engine: a token does not belong in a config; set the environment variable HF_TOKEN"
+            raise ValueError(msg)
         if taken := sorted(own & set(engine)):
             msg = (
                 f"engine: `{'`, `'.join(taken)}` cannot be set here: what decides content has its own field "

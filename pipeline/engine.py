@@ -17,8 +17,8 @@ from pipeline.errors import Permanent, Transient
 from pipeline.imagery.allowance import Allowance, set_allowance
 from pipeline.ledger import Commit, Ledger, Unit
 from pipeline.plan import STAGES, Plan, make_plan
+from pipeline.stages import captions
 from pipeline.stages.base import Context, Work
-from pipeline.stages.captions import sweep_answers
 from pipeline.stages.pixels import sweep_parts
 
 logger = logging.getLogger("skyteller")
@@ -98,7 +98,7 @@ def build(context: Context, progress: Progress | None = None, allowance: Allowan
     errors: dict[str, str] = {}
     tell = progress or (lambda _stage, _units, _total: None)
     sweep_parts(ledger)
-    sweep_answers(ledger)
+    captions.sweep_answers(ledger)
     while True:
         plan = make_plan(context, ledger)
         jobs = _jobs(plan, context.config, errors)
@@ -125,7 +125,7 @@ def run_job(context: Context, job: Job) -> list[Commit]:
 def _commits(context: Context, job: Job) -> Iterator[Commit]:
     stage = next(stage for stage in STAGES if stage.name == job.stage)
     ledger = Ledger(context.store)
-    if job.lane is not None and context.config.runtime.gpus > 1:
+    if job.lane is not None and job.stage == captions.STAGE.name and context.config.runtime.gpus > 1:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus_of(job.lane, context.config.runtime.gpus, _VISIBLE_GPUS)
     for work, result in stage.run(context, job.works):
         commit = Commit(work.unit, work.fingerprint, result.counts, result.outputs, result.info)
@@ -163,7 +163,7 @@ def _run_all(
 ) -> Iterator[tuple[Job, list[Commit] | str]]:
     """Run jobs; yields commits, or the message of an error that concerns only the job's own units."""
     lanes = 1 + max(job.lane or 0 for job in jobs)
-    if context.config.runtime.workers == lanes == 1:
+    if context.config.runtime.workers == lanes == context.config.runtime.gpus == 1:
         set_allowance(allowance)
         for job in jobs:
             try:

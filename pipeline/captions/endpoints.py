@@ -47,6 +47,8 @@ class Failure(Enum):
     """The prompt exceeds the context."""
     REFUSED = auto()
     """The server will not take such a request, however often it is sent."""
+    SHUT = auto()
+    """The server takes no request of ours: it refuses the key, or does not know the model or the path."""
 
 
 class Trouble(Exception):
@@ -108,7 +110,9 @@ class Endpoints:
         if not config.endpoints:
             msg = "captions: `endpoints` is empty; name the servers of the model, such as http://127.0.0.1:8000/v1"
             raise Misconfigured(msg)
-        key = os.environ.get(KEY)
+        key = os.environ.get(KEY, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise Misconfigured(f"captions: {KEY} holds characters that no key has; set it anew")
         for url in config.endpoints if key else ():
             if not private(url):
                 msg = f"captions: the key in {KEY} would go to {url} unencrypted; use https, or a server on this machine"
@@ -117,8 +121,8 @@ class Endpoints:
         self._all = [Endpoint(url, _client(url, key, config)) for url in config.endpoints]
         self._changed = asyncio.Event()
         self._alive = clock()
-        self.answered = False
-        """Whether any request has been answered."""
+        self.answers = 0
+        """Requests that have been answered."""
 
     @property
     def capacity(self) -> int:
@@ -176,7 +180,7 @@ class Endpoints:
             raise
         else:
             endpoint.faults = 0
-            self.answered = True
+            self.answers += 1
             self._alive = self._clock()
         finally:
             endpoint.in_flight -= 1
@@ -245,7 +249,8 @@ class Endpoints:
             endpoint.not_before = max(endpoint.not_before, self._clock() + pause_s)
             return
         endpoint.faults += 1
-        if endpoint.up and (trouble.failure is Failure.DEAD or endpoint.faults >= _FAULTS):
+        down = trouble.failure in (Failure.DEAD, Failure.SHUT) or endpoint.faults >= _FAULTS
+        if endpoint.up and down:
             endpoint.up = False
             # a server that says it is well and is not is tried less and less often
             pause_s = self._config.probe_s * 2 ** (endpoint.faults // (4 * _FAULTS))
@@ -259,10 +264,16 @@ class Endpoints:
             served = await _served(client)
         except Trouble as trouble:
             endpoint.up, endpoint.said = False, str(trouble)
-            if trouble.failure is Failure.REFUSED:
+            if trouble.failure in (Failure.REFUSED, Failure.SHUT) and not self.answers:
                 raise Misconfigured(f"captions: {endpoint.url}: {trouble}") from trouble
             return
-        self._check_model(endpoint, served)
+        try:
+            self._check_model(endpoint, served)
+        except Misconfigured as error:
+            if not self.answers:
+                raise
+            endpoint.up, endpoint.said = False, str(error)  # the others go on
+            return
         endpoint.up, endpoint.said = True, "looks healthy"
         endpoint.not_before = 0.0
         self._wake()
@@ -303,15 +314,17 @@ def trouble_of(error: "APIError") -> Trouble:
     if isinstance(error, APITimeoutError):
         return Trouble(Failure.FAULT, "no answer in time")
     if isinstance(error, APIConnectionError):
-        cause = f": {error.__cause__}" if error.__cause__ else ""
+        cause = (
+            f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
+        )  # its words may hold the key
         return Trouble(Failure.DEAD, f"cannot be reached{cause}")
     if not isinstance(error, APIStatusError):
         return Trouble(Failure.FAULT, said)
     status = error.status_code
     if status in (401, 403):  # its words are left out: servers repeat the key
-        return Trouble(
-            Failure.REFUSED, f"refuses the key (status {status}); set {KEY} to a key of this server"
-        )
+        return Trouble(Failure.SHUT, f"refuses the key (status {status}); set {KEY} to a key of this server")
+    if status in (402, 404):
+        return Trouble(Failure.SHUT, said)
     if status in (400, 413, 422) and _TOO_LONG.search(said):
         return Trouble(Failure.TOO_LONG, said)
     pause_s = _retry_after(error.response.headers.get("retry-after"))

@@ -172,7 +172,17 @@ def _example_tokens(prompt: Prompt) -> tuple[float, float]:
 
 
 def _identity(annotator: AnyAnnotator, folders: Mapping[str, str], *, weighted: bool) -> Json:
-    own = {"type", "model", "revision", "dtype", "quantization", "context_tokens", "structured", "decoding"}
+    own = {
+        "type",
+        "model",
+        "revision",
+        "dtype",
+        "quantization",
+        "context_tokens",
+        "structured",
+        "decoding",
+        "engine",
+    }
     values = annotator.model_dump(mode="json", include=own | ({"weight"} if weighted else set()))
     if isinstance(annotator, VllmAnnotator) and annotator.local:
         values |= {"model": Path(annotator.model).name, "files": folders[annotator.model]}

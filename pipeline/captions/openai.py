@@ -17,7 +17,7 @@ from pipeline.captions.endpoints import Endpoint, Endpoints, Failure, Trouble, t
 from pipeline.captions.prompting import OUTPUT_SCHEMA, Message, fitting, parse_output
 from pipeline.captions.prompts import load_prompt
 from pipeline.captions.writer import Assignment, Draft
-from pipeline.errors import Misconfigured, Transient
+from pipeline.errors import Misconfigured
 from pipeline.ids import canonical
 from pipeline.types import Reason
 
@@ -110,10 +110,17 @@ class OpenaiWriter:
     def write(self, assignments: Iterable[Assignment]) -> Iterator[_Answer]:
         """See `pipeline.captions.writer.Writer`."""
         coming = iter(assignments)
-        answers: asyncio.Queue[_Answer | Misconfigured | Transient] = asyncio.Queue()
-        self._endpoints.begin()
-        probing = self._loop.create_task(self._keep_probing(answers))
+        answers: asyncio.Queue[_Answer | BaseException] = asyncio.Queue()
         asking: set[asyncio.Task[None]] = set()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            asking.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                answers.put_nowait(error)
+
+        self._endpoints.begin()
+        probing = self._loop.create_task(self._endpoints.keep_probing())
+        probing.add_done_callback(ended)
         waiting = 0
         try:
             while True:
@@ -121,11 +128,11 @@ class OpenaiWriter:
                     waiting += 1
                     task = self._loop.create_task(self._answer(assignment, answers))
                     asking.add(task)
-                    task.add_done_callback(asking.discard)
+                    task.add_done_callback(ended)
                 if not waiting:
                     return
                 answer = self._loop.run_until_complete(answers.get())
-                if not isinstance(answer, tuple):
+                if isinstance(answer, BaseException):
                     raise answer
                 waiting -= 1
                 yield answer
@@ -135,19 +142,10 @@ class OpenaiWriter:
                 task.cancel()
             self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
-    async def _keep_probing(self, answers: "asyncio.Queue[_Answer | Misconfigured | Transient]") -> None:
-        try:
-            await self._endpoints.keep_probing()
-        except Misconfigured as error:
-            answers.put_nowait(error)
-
     async def _answer(
-        self, assignment: Assignment, answers: "asyncio.Queue[_Answer | Misconfigured | Transient]"
+        self, assignment: Assignment, answers: "asyncio.Queue[_Answer | BaseException]"
     ) -> None:
-        try:
-            answers.put_nowait((assignment, await self._ask(assignment)))
-        except (Misconfigured, Transient) as error:
-            answers.put_nowait(error)
+        answers.put_nowait((assignment, await self._ask(assignment)))
 
     async def _ask(self, assignment: Assignment) -> Draft | Reason:
         """Ask until some server answers."""
@@ -155,7 +153,8 @@ class OpenaiWriter:
         room = self._config.context_tokens - self._config.decoding.max_tokens
         messages = fitting(assignment, prompt, _estimate, room)
         failed_at: list[Endpoint] = []
-        while len(failed_at) < _MOST_FAILURES or not self._endpoints.answered:
+        failures, answers = 0, self._endpoints.answers
+        while failures < _MOST_FAILURES:
             endpoint = await self._endpoints.take(failed_at)
             try:
                 with self._endpoints.use(endpoint) as client:
@@ -165,11 +164,15 @@ class OpenaiWriter:
                     room = int(min(room, _estimate(messages)) * _SHORTER)
                     messages = fitting(assignment, prompt, _estimate, room)
                 elif trouble.failure is Failure.REFUSED:
-                    if self._endpoints.answered:
+                    if self._endpoints.answers:
                         return Reason.NO_ANSWER
+                    raise Misconfigured(f"captions: {endpoint.url}: {trouble}") from trouble
+                elif trouble.failure is Failure.SHUT and not self._endpoints.answers:
                     raise Misconfigured(f"captions: {endpoint.url}: {trouble}") from trouble
                 elif trouble.failure is not Failure.BUSY:
                     failed_at.append(endpoint)
+                    if self._endpoints.answers > answers:  # others are answered meanwhile: it may be the text
+                        failures, answers = failures + 1, self._endpoints.answers
                 self._endpoints.check()
             else:
                 return self._draft(completion, endpoint)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from pipeline import __version__
 from pipeline.annotators import annotators_of
 from pipeline.captions.assign import Subject, annotator_of
+from pipeline.captions.checks.lexicon import tables_digest
 from pipeline.captions.checks.review import review
 from pipeline.captions.compose import Desk, Finished, Rules, compose
 from pipeline.captions.engines import chooser, costly, engines, identity, open_writer
@@ -32,6 +33,7 @@ from pipeline.types import Counts
 def _basis(context: Context, _commits: Commits, cell: str) -> Json:
     return {
         "captions": identity(context.config.captions, dict(context.models)),
+        "checks": tables_digest(),
         "engine": __version__,
         "gsd_m": {scene.id: scene.gsd_m for scene in scenes_near(context, cell)},
     }
@@ -202,7 +204,7 @@ def _result(context: Context, unit: _Unit) -> Result:
 
 STAGE = Stage(
     name="captions",
-    version=2,
+    version=3,
     cells=lambda context, _commits: context.cells,
     basis=_basis,
     inputs=_inputs,

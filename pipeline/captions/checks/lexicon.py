@@ -16,6 +16,7 @@ and the like), all adjectives and adverbs that are no nouns, and the forms in -e
 """
 
 import csv
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -23,6 +24,7 @@ from typing import NamedTuple
 
 from pipeline.captions.checks.claims import Value
 from pipeline.captions.checks.words import words_of
+from pipeline.ids import digest
 
 
 class Entry(NamedTuple):
@@ -140,6 +142,13 @@ def lexicon() -> Lexicon:
         word, letter = line.split(" ")
         ordinary[word] = Item(_CLASSES[letter], "", word)
     return Lexicon(phrases, kinds, frozenset(word for words in entries for word in words), ordinary)
+
+
+@cache
+def tables_digest() -> str:
+    """Hash of the tables: another word in them may keep other captions."""
+    names = ("lexicon.csv", "phrases.csv", "ordinary.txt")
+    return digest([hashlib.sha256(_text(name).encode()).hexdigest() for name in names])
 
 
 def _text(name: str) -> str:

@@ -24,6 +24,9 @@ from pipeline.captions.checks.grammar import (
 from pipeline.captions.checks.lexicon import Item
 from pipeline.types import Reason
 
+_LOOSE_PLURALS = ("track", "flat", "mudflat", "ruin", "wood", "rapid", "dune", "ground")
+"""Last words of nouns whose plural may stand for one: tram tracks, tidal flats, dunes."""
+
 
 class Reader(Clause):
     """Reads one text; `read` may be called once."""
@@ -62,7 +65,9 @@ class Reader(Clause):
         if self.negated:
             self.modifiers.clear()
         elif not counted and not mention.mass and not compound:
-            if mention.plural:
+            if mention.plural and entry.concept.endswith(_LOOSE_PLURALS):
+                pass
+            elif mention.plural:
                 self.claim(Kind.COUNT, (2, 1e9), item.said, ((mention,),))
             elif self.article and not (self.relation is not None and self.article in SINGULAR_ARTICLES):
                 self.claim(Kind.COUNT, (1, 1), f"{self.article} {item.said}", ((mention,),))

@@ -32,6 +32,10 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
         )
     if family in ("inside", "surrounds", "through", "cross") and _around(one, other, family):
         return True
+    if family in ("inside", "surrounds") and _hemmed(*((one, other) if family == "inside" else (other, one))):
+        return True
+    if family == "cross" and (_leads_through(one, other) or _leads_through(other, one)):
+        return True
     if family == "inside":
         fills = other.share >= _FILLS and other.share > 2 * one.share
         return fills or _has(one, other, RelationKind.INSIDE) or _has(other, one, RelationKind.SURROUNDS)
@@ -86,6 +90,24 @@ def _around(one: Fact, other: Fact, family: str) -> bool:
         return many.count >= 3 and many.kind is not GeometryKind.LINE and related(one, other, None, "touch")
     wide = other.kind is GeometryKind.AREA and other.share >= _WIDE
     return wide and one.kind is GeometryKind.LINE and bool(covered(one.positions) & covered(other.positions))
+
+
+def _hemmed(one: Fact, other: Fact) -> bool:
+    """Whether lines such as walls run along a thing: then they may be said to enclose it."""
+    return (
+        other.kind is GeometryKind.LINE
+        and one.kind is GeometryKind.AREA
+        and _has(other, one, RelationKind.RUNS_ALONG)
+    )
+
+
+def _leads_through(one: Fact, other: Fact) -> bool:
+    """Whether a line lies inside an area: then it may be said to cross it."""
+    return (
+        one.kind is GeometryKind.LINE
+        and other.kind is GeometryKind.AREA
+        and _has(one, other, RelationKind.INSIDE)
+    )
 
 
 def beyond(one: Fact, other: Fact, letters: str) -> bool:

@@ -35,7 +35,7 @@ class Scene:
                     entry = Entry("noun", "", fact.singular, plural and fact.plural != fact.singular)
                     self.nouns[words_of(form).plain] = entry
             held = _held(fact.qualifiers, counted=fact.singular == "tree")
-            self._above.append((fact, {**above, **held} if held else above))
+            self._above.append((fact, {**_parts(fact.singular), **held, **above}))
         qualifiers = tuple(word for fact in evidence.facts for word in fact.qualifiers)
         self.own = _own(qualifiers)
         self.fine = _fine(tuple(f.singular for f in evidence.facts))
@@ -82,7 +82,7 @@ def scene_of(evidence: Evidence, tables: Lexicon) -> Scene:
 
 _HELD = {"coniferous": ("conifer",), "palm": ("palm", "palm tree"), "grass": ("grass",), "grassy": ("grass",), "maize": ("maize", "corn"),
          "pebble": ("pebble",), "stony": ("stone",), "sandy": ("sand",), "sand": ("sand",), "gravel": ("gravel",),
-         "soybean": ("soybean", "soy"), "rapeseed": ("rapeseed", "canola"), "wooden": ("boardwalk",)}  # fmt: skip
+         "soybean": ("soybean", "soy"), "rapeseed": ("rapeseed", "canola"), "wooden": ("boardwalk",), "ruined": ("ruin",)}  # fmt: skip
 """Nouns for what things are made of or hold, by their qualifiers."""
 
 
@@ -95,6 +95,20 @@ def _held(qualifiers: tuple[str, ...], *, counted: bool) -> dict[str, bool]:
         for noun in _HELD.get(word, (word, f"{word} tree") if word.isalpha() else ()):
             held[noun] = counted
     return held
+
+
+_CARRIED = frozenset(
+    ["water", "train", "car", "boat", "bus", "ship", "fire", "gas", "oil", "snow", "ice", "sand", "horse", "house",
+     "lake", "river", "sea", "storm", "cattle", "sheep", "grain", "area", "site", "row", "group", "patch", "of"]
+)  # fmt: skip
+"""Words of nouns for what comes and goes, or is not there at all: a water tower shows no water."""
+
+
+@lru_cache(4096)
+def _parts(singular: str) -> dict[str, bool]:
+    """The words of a noun that may stand alone: a bicycle rack is a rack for bicycles. Their number says nothing."""
+    words = words_of(singular).plain
+    return {word: False for word in words if len(words) > 1 and word not in _CARRIED}
 
 
 @lru_cache(4096)

@@ -85,11 +85,6 @@ class Mention(Nouns):
         return self.verb(self._lying)
 
     @cached_property
-    def lies_the(self) -> str:
-        """`lies`, to go after `the`."""
-        return self.verb_of_the(self._lying)
-
-    @cached_property
     def covers(self) -> str:
         """Verb to go before `share`."""
         options = ("cover", "take up", "occupy", *(("fill",) if self.fact.share >= 0.6 else ()))

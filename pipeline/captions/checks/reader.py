@@ -65,10 +65,9 @@ class Reader(Clause):
         if self.negated:
             self.modifiers.clear()
         elif not counted and not mention.mass and not compound:
-            if mention.plural and entry.concept.endswith(_LOOSE_PLURALS):
-                pass
-            elif mention.plural:
-                self.claim(Kind.COUNT, (2, 1e9), item.said, ((mention,),))
+            if mention.plural:
+                if not entry.concept.endswith(_LOOSE_PLURALS):
+                    self.claim(Kind.COUNT, (2, 1e9), item.said, ((mention,),))
             elif self.article and not (self.relation is not None and self.article in SINGULAR_ARTICLES):
                 self.claim(Kind.COUNT, (1, 1), f"{self.article} {item.said}", ((mention,),))
         if compound:  # "forest road": both must be there, the rest is said of the second

@@ -11,7 +11,7 @@ TORCH := torch==2.13.0
 # Some machines forbid Python to keep compiled modules; every process of a test would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-vllm lint bench bench-vllm constraints clean
+.PHONY: demo test test-vllm lint bench bench-vllm constraints server clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo "make test-vllm    tests on the CPU build of vLLM"
 	@echo "make bench        all benchmarks but the next, as ratios"
 	@echo "make bench-vllm   captions per second on the CPU build of vLLM, as ratios"
+	@echo "make server       start a Prefect server on this machine"
 	@echo "make constraints  pin the dependencies anew"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -64,10 +65,14 @@ bench-vllm: $(VLLM)/.installed
 constraints: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate \
-	  --extra dev --extra flows pyproject.toml --output-file constraints.txt --upgrade
+	  --extra dev --extra flows --extra dask pyproject.toml --output-file constraints.txt --upgrade
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate --upgrade \
 	  pyproject.toml tests/vllm/requirements.in | grep -vE '^(torch|triton|nvidia-.*|cuda-.*)==' \
 	  > tests/vllm/requirements.txt
+	PATH=$(abspath $(BIN)):$$PATH docker/lock.sh
+
+server: $(VENV)/.installed
+	@$(BIN)/python -m flows.server
 
 clean:
 	rm -rf $(VENV) $(VLLM) build *.egg-info

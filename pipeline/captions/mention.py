@@ -31,6 +31,9 @@ _AXES: Mapping[Axis, str] = {
 
 _PARTICIPLES = {"curve": "curving", "run": "running", "wind": "winding"}
 
+_STRETCHING_SHARE = 0.01
+"""Smaller areas, such as a garage, stretch nowhere."""
+
 _TELLING_M = 20.0
 """A shorter length is not worth a number."""
 
@@ -124,9 +127,11 @@ class Mention(Nouns):
     @cached_property
     def stretching(self) -> str:
         """The direction of an elongated area: "stretching from north to south"; empty for others."""
-        if self.line or not self.fact.axis:
+        if self.line or not self.fact.axis or self.fact.share < _STRETCHING_SHARE:
             return ""
-        return f"{self._draw.pick('stretching', 'extending')} {_AXES[self.fact.axis]}"
+        # what is cut off may extend past an edge already
+        verb = "stretching" if self.fact.edges else self._draw.pick("stretching", "extending")
+        return f"{verb} {_AXES[self.fact.axis]}"
 
     @cached_property
     def length(self) -> str:

@@ -16,7 +16,7 @@ _MASS = re.compile(r"(?:area|patch|stretch) of (.*(?:[^s]|ss))")
 """An area of farmland may be called farmland; a patch of trees stays a patch."""
 
 _BUILDING = "building"
-"""Noun of buildings of no known kind; after others they are "other buildings"."""
+"""Noun of buildings of no known kind; after others they are "other buildings", as houses after single-family houses."""
 
 _BY_NATURE = re.compile(
     r"(?:.* )?(?:campus|court|diamond|driveway|field|garage|green|pitch|plots|pool|roundabout|tank)"
@@ -32,6 +32,10 @@ _FORMS: dict[Shape, tuple[str, float]] = {
     Shape.IRREGULAR: ("irregularly shaped", 0.3),
 }
 """Adjective of a shape, and how often it is worth a word."""
+
+_CLUMSY = re.compile(r".*-(?:growing|surfaced)")
+"""Of one field it may be said that it is maize-growing; "two maize-growing areas of farmland" no one says, and a reader
+who counts stumbles over it."""
 
 _TELLING_SHARE = 0.004
 """A smaller thing is no more than a dot: its outline is not worth a word, unless it is a rare one."""
@@ -59,7 +63,11 @@ class Nouns:
         self.fact = fact
         self._draw = draw
         self.line = fact.kind is GeometryKind.LINE
-        self._other = fact.singular == _BUILDING and any(f.tag.startswith("building") for f in before)
+        self._other = any(
+            (fact.singular == _BUILDING and each.tag.startswith("building"))
+            or each.singular.endswith(f" {fact.singular}")
+            for each in before
+        )
         self.gathered = self._gathered()
         self.adjectives = self._adjectives()
         mass = _MASS.fullmatch(fact.singular) if fact.kind is GeometryKind.AREA else None
@@ -113,7 +121,13 @@ class Nouns:
         return self.fact.count == 1 and not self.adjectives and self._draw.chance(0.5)
 
     def _named(self, noun: str) -> str:
-        return " ".join([*self.adjectives, noun])
+        head, of, matter = noun.partition(" of ")
+        if not of or self.fact.count > 1:
+            return " ".join([*self.adjectives, noun])
+        # a round patch of coniferous woodland
+        form = [word for word in self.adjectives if word not in self.fact.qualifiers]
+        seen = [word for word in self.adjectives if word in self.fact.qualifiers]
+        return " ".join([*form, head, "of", *seen, matter])
 
     def _counted(self, number: str) -> str:
         noun = self._named(self.fact.plural)
@@ -141,7 +155,8 @@ class Nouns:
 
     def _adjectives(self) -> tuple[str, ...]:
         """Outline or course, and what can be seen of it beside its class: at most two."""
-        words = [*self._form(), *self.fact.qualifiers]
+        seen = (word for word in self.fact.qualifiers if self.fact.count == 1 or not _CLUMSY.fullmatch(word))
+        words = [*self._form(), *seen]
         return tuple(words[:_MOST_ADJECTIVES])
 
     def _form(self) -> tuple[str, ...]:

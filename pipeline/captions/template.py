@@ -278,13 +278,22 @@ class _Text:
         return False
 
     def _bears(self, sentence: str) -> bool:
-        """Whether the text may go on so: not too long, and no word too often."""
+        """Whether the text may go on so: not too long, no word too often, no two sentences that begin alike."""
         text = f"{self._text} {sentence}"
+        openings = [_opening(said) for said in text.split(". ")]
+        if len(set(openings)) < len(openings):
+            return False
         words = Counter(
             word.rstrip("s") for word in _words(text) if len(word) > 4 and word not in _CONNECTING
         )
         new = {word.rstrip("s") for word in _words(sentence)}
         return len(text.split()) <= _MOST_WORDS and all(words[word] <= _SAME_WORD for word in new)
+
+
+def _opening(sentence: str) -> str:
+    """The first words of a sentence; There is and There are count as one."""
+    first, _, rest = sentence.strip().lower().partition(" ")
+    return first if first == "there" else f"{first} {rest.partition(' ')[0]}"
 
 
 def _tidy(text: str) -> str:

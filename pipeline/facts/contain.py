@@ -6,7 +6,7 @@ import shapely
 from pipeline.facts.flat import Product
 from pipeline.facts.group import Groups
 from pipeline.facts.join import SMALLEST
-from pipeline.facts.layer import AREA, LINE, Layer, Shapes
+from pipeline.facts.layer import AREA, LINE, Layer
 from pipeline.facts.measure import Flags
 from pipeline.facts.overlap import cut_areas, plane_shapes
 from pipeline.facts.parts import lines_of, pieces_of
@@ -67,7 +67,7 @@ def _mostly(groups: Groups, inner: Ints, outer: Ints, layer: Layer, frames: Fram
     y = box[:, 3] - pairs.y[inner] * (box[:, 3] - box[:, 1])
 
     rows = np.flatnonzero(kind == LINE)
-    lines = _lines(layer, frames, pairs.patch[inner[rows]], pairs.element[inner[rows]])
+    lines = lines_of(pieces_of(layer, pairs, inner[rows]), len(rows))
     length = shapely.length(lines)
     held = shapely.covers(areas[which[rows]], lines)
     part = np.flatnonzero(~held & shapely.intersects(areas[which[rows]], lines))
@@ -80,10 +80,3 @@ def _mostly(groups: Groups, inner: Ints, outer: Ints, layer: Layer, frames: Fram
     common = shapely.area(shapely.intersection(areas[which[rows]], cut))
     inside[rows] = common >= WHOLLY * shapely.area(cut)
     return inside
-
-
-def _lines(layer: Layer, frames: Frames, patch: Ints, element: Ints) -> Shapes:
-    """The parts of lines inside patches, in the CRS."""
-    lines = lines_of(pieces_of(layer, frames.boxes, patch, element), len(patch))
-    lines[shapely.is_missing(lines)] = shapely.LineString()
-    return lines

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
+from pipeline.facts.classify import NOMINAL
 from pipeline.facts.flat import counts, sums
 from pipeline.facts.join import SMALLEST, Pairs
 from pipeline.facts.layer import AREA, LINE, Layer
 from pipeline.facts.measure import Flags
-from pipeline.facts.overlap import double_counted
+from pipeline.facts.overlap import centre_lines, double_counted
 from pipeline.facts.rank import prominence
 from pipeline.facts.scene import KINDS, Elements, Frames, Rules, grains
 from pipeline.facts.strokes import strokes
@@ -98,8 +99,11 @@ def group(pairs: Pairs, elements: Elements, frames: Frames, rules: Rules) -> Gro
     Things are alike when they are drawn alike and their rules have the same noun phrase. An area that dominates its
     group (`DOMINANT_SHARE`, `DOMINANT_RATIO`) is a fact by itself, unless others lie on it or adjoin it.
 
+    A line in the middle of an area of the same noun is left out: a river is often mapped as both.
+
     The weight of a member is its share (areas), its length (lines) or 1 (points).
     """
+    pairs = pairs[~centre_lines(pairs, rules.noun[elements.rule[pairs.element]], elements.layer)]
     noun = _nouns(pairs, elements, rules)
     pairs, stroke = _long_strokes(pairs, noun, elements, frames, rules)
     noun = _nouns(pairs, elements, rules)
@@ -128,13 +132,16 @@ def group(pairs: Pairs, elements: Elements, frames: Frames, rules: Rules) -> Gro
     share = np.clip(total - missing, 0.0, 1.0)
     most = np.where(share < total, share * frames.ground.sides[pairs.patch[starts]] ** 2, np.inf)
     length = sums(fact, pairs.length_m, n)
-    distinct = np.unique(fact * (len(stroke) + 1) + stroke)
-    count = counts(distinct // (len(stroke) + 1), n)
+    fact_of = np.full(stroke.max(initial=-1) + 1, -1)
+    fact_of[stroke] = fact  # a stroke is of one fact
+    count = counts(fact_of, n)
     heavy = np.maximum(sums(fact, weight, n), 1.0)
     x, y = sums(fact, weight * pairs.x, n) / heavy, sums(fact, weight * pairs.y, n) / heavy
     patch, kind_ = pairs.patch[starts], kind[starts]
     sides = length / frames.ground.sides[patch]
-    score = grains(prominence(kind_, share, sides, count, rules.rarity[rule], x, y))
+    score = grains(
+        prominence(kind_, share, sides, count, rules.rarity[rule], rules.max_gsd_m[rule] / NOMINAL, x, y)
+    )
     place = np.lexsort((np.arange(n), rule, -kind_, -score, patch))
 
     rank = np.empty(n, dtype=np.int64)
@@ -142,11 +149,12 @@ def group(pairs: Pairs, elements: Elements, frames: Frames, rules: Rules) -> Gro
     order = np.argsort(rank[fact], kind="stable")
     fact = rank[fact][order]
     edges = np.bitwise_or.reduceat(pairs.edges, starts).astype(np.int64) if n else np.empty(0, np.int64)
-    _, thing = np.unique(fact * (len(stroke) + 1) + stroke[order], return_inverse=True)
+    thing = np.empty_like(fact_of)
+    thing[np.argsort(rank[fact_of], kind="stable")] = np.arange(len(fact_of))
     return Groups(
         pairs[order],
         fact,
-        thing,
+        thing[stroke[order]],
         np.flatnonzero(np.diff(fact, prepend=-1)),
         counts(fact, n),
         patch[place],

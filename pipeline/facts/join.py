@@ -5,15 +5,15 @@ that a polygon of 200,000 vertices over thousands of patches costs no more than 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.facts.flat import ranges
+from pipeline.facts.flat import counts, ranges
 from pipeline.facts.ground import Ground
 from pipeline.facts.layer import AREA, LINE, POINT, Layer, limits_of, touching
-from pipeline.facts.measure import Flags, measure_areas, measure_lines, needed
+from pipeline.facts.measure import Flags, Pieces, measure_areas, measure_lines, needed
 from pipeline.grid import Floats, Ints
 
 LEFT, RIGHT, TOP, BOTTOM = 1, 2, 4, 8
@@ -29,6 +29,10 @@ BEYOND = 1e-6
 """How far an element must reach beyond an edge, and how much of the edge an area must cover, to be cut off
 there; in patch sides (0.3 mm of 300 m)."""
 
+WHOLE = -1
+"""Instead of the first segment of an area that is not cut."""
+
+_NO_SEGMENTS = np.empty((4, 0))
 _BITS = np.array([LEFT, RIGHT, TOP, BOTTOM], dtype=np.uint8)
 
 
@@ -50,6 +54,11 @@ class Pairs:
         Centroid of the part inside the patch: 0 is the left and the upper edge, 1 the right and the lower.
     edges
         Edges where the element is cut off, bits `LEFT`, `RIGHT`, `TOP`, `BOTTOM`.
+    first, pieces
+        Where the pair's boundary or line inside the patch is in `segments`, and how much of them; `WHOLE` and 0 for
+        areas that lie wholly inside (see the layer) and for points.
+    segments
+        Of all pairs, in CRS units, shape (4, m); more than these pairs may need.
     """
 
     patch: Ints
@@ -60,10 +69,16 @@ class Pairs:
     x: Floats
     y: Floats
     edges: npt.NDArray[np.uint8]
+    first: Ints
+    pieces: Ints
+    segments: Floats
 
     def __getitem__(self, chosen: npt.NDArray[np.bool_] | Ints) -> "Pairs":
         """Some of the pairs."""
-        return Pairs(*(getattr(self, field.name)[chosen] for field in fields(Pairs)))
+        return replace(self, **{name: getattr(self, name)[chosen] for name in _COLUMNS})
+
+
+_COLUMNS = [field.name for field in fields(Pairs) if field.name != "segments"]
 
 
 def join(layer: Layer, boxes: Floats, ground: Ground) -> Pairs:
@@ -196,7 +211,8 @@ def _sift(
 def _points(layer: Layer, boxes: Floats, patch: Ints, element: Ints) -> Pairs:
     zero = np.zeros(len(patch))
     x, y = _from_upper_left(layer.bounds[element, :2], boxes[patch])
-    return Pairs(patch, element, zero, zero, zero, x, y, np.zeros(len(patch), dtype=np.uint8))
+    edges, first, pieces = _uncut(len(patch))
+    return Pairs(patch, element, zero, zero, zero, x, y, edges, first, pieces, _NO_SEGMENTS)
 
 
 def _whole_areas(layer: Layer, boxes: Floats, ground: Ground, patch: Ints, element: Ints) -> Pairs:
@@ -204,8 +220,9 @@ def _whole_areas(layer: Layer, boxes: Floats, ground: Ground, patch: Ints, eleme
     share = layer.area[element] / size.prod(axis=1)
     x, y = _from_upper_left(layer.centroid[element], boxes[patch])
     area = ground.areas(patch, share, x, 1.0 - y)
-    edges = np.zeros(len(patch), dtype=np.uint8)
-    return Pairs(patch, element, share, area, np.zeros(len(patch)), x, y, edges)[share > SMALLEST]
+    edges, first, pieces = _uncut(len(patch))
+    pairs = Pairs(patch, element, share, area, np.zeros(len(patch)), x, y, edges, first, pieces, _NO_SEGMENTS)
+    return pairs[share > SMALLEST]
 
 
 def _areas(
@@ -216,7 +233,10 @@ def _areas(
     edges = _edges(layer, boxes, patch, element, part.covered > BEYOND)
     area = ground.areas(patch, share, part.u, part.v)
     zero = np.zeros(len(patch))
-    return Pairs(patch, element, share, area, zero, part.u, 1.0 - part.v, edges)[share > SMALLEST]
+    first, pieces = _ranges(part.pieces, len(patch))
+    y, segments = 1.0 - part.v, part.pieces.segments
+    pairs = Pairs(patch, element, share, area, zero, part.u, y, edges, first, pieces, segments)
+    return pairs[share > SMALLEST]
 
 
 def _lines(
@@ -225,7 +245,9 @@ def _lines(
     part = measure_lines(segments, pair, boxes[patch], ground, patch)
     edges = _edges(layer, boxes, patch, element, part.gap < BEYOND)
     zero = np.zeros(len(patch))
-    pairs = Pairs(patch, element, zero, zero, part.length_m, part.u, 1.0 - part.v, edges)
+    first, pieces = _ranges(part.pieces, len(patch))
+    y, segments = 1.0 - part.v, part.pieces.segments
+    pairs = Pairs(patch, element, zero, zero, part.length_m, part.u, y, edges, first, pieces, segments)
     return pairs[part.length_m > SMALLEST * ground.sides[patch]]
 
 
@@ -253,10 +275,23 @@ def _from_upper_left(points: Floats, boxes: Floats) -> tuple[Floats, Floats]:
     return (points[:, 0] - x0) / (x1 - x0), (y1 - points[:, 1]) / (y1 - y0)
 
 
+def _uncut(n: int) -> tuple[npt.NDArray[np.uint8], Ints, Ints]:
+    """Edges, first segments and numbers of segments of what is not cut."""
+    return np.zeros(n, dtype=np.uint8), np.full(n, WHOLE), np.zeros(n, dtype=np.int64)
+
+
+def _ranges(pieces: Pieces, n: int) -> tuple[Ints, Ints]:
+    """First segment and number of segments of each part."""
+    count = counts(pieces.owner, n)
+    return np.cumsum(count) - count, count
+
+
 def _concat(parts: Sequence[Pairs]) -> Pairs:
-    none = np.empty(0)
-    empty = Pairs(
-        none.astype(np.int64), none.astype(np.int64), none, none, none, none, none, none.astype(np.uint8)
-    )
-    columns = ([getattr(part, field.name) for part in (empty, *parts)] for field in fields(Pairs))
-    return Pairs(*map(np.concatenate, columns))
+    if not parts:
+        none, no = np.empty(0), np.empty(0, dtype=np.int64)
+        return Pairs(no, no, none, none, none, none, none, none.astype(np.uint8), no, no, _NO_SEGMENTS)
+    size = np.array([part.segments.shape[1] for part in parts])
+    before = np.repeat(np.cumsum(size) - size, [len(part.patch) for part in parts])
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+    columns["first"] = np.where(columns["first"] == WHOLE, WHOLE, columns["first"] + before)
+    return Pairs(**columns, segments=np.concatenate([part.segments for part in parts], axis=1))

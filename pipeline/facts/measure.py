@@ -25,6 +25,23 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
+class Pieces:
+    """Segments inside rectangles.
+
+    Attributes
+    ----------
+    segments
+        Start x, start y, end x, end y, shape (4, m). What lies wholly inside has the numbers that it had, so that
+        points that are shared stay shared.
+    owner
+        The part that each segment belongs to, ascending, shape (m,).
+    """
+
+    segments: Floats
+    owner: Ints
+
+
+@dataclass(frozen=True, slots=True)
 class AreaParts:
     """Parts of k polygons inside k rectangles.
 
@@ -36,12 +53,15 @@ class AreaParts:
         Centroids; undefined where the share is 0.
     covered
         Lengths of the left, right, upper and lower edge covered from inside, in sides, shape (4, k).
+    pieces
+        The boundaries inside.
     """
 
     share: Floats
     u: Floats
     v: Floats
     covered: Floats
+    pieces: Pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +76,15 @@ class LineParts:
         Centroids; undefined where the length is 0.
     gap
         Distances of the part from the left, right, upper and lower edge, in sides, shape (4, k).
+    pieces
+        The lines inside.
     """
 
     length_m: Floats
     u: Floats
     v: Floats
     gap: Floats
+    pieces: Pieces
 
 
 def needed(limits: Floats, box: Floats, right_edges: Floats) -> Flags:
@@ -99,26 +122,27 @@ def measure_areas(segments: Floats, pair: Ints, boxes: Floats) -> AreaParts:
         The rectangle of each pair, shape (k, 4): xmin, ymin, xmax, ymax.
     """
     ax, ay, bx, by = segments
-    x0, y0, x1, _ = boxes.T
+    x0, y0, x1, y1 = boxes.T
     low_x, high_x = np.minimum(ax, bx), np.maximum(ax, bx)
     # Compared in CRS units, where two segments that meet hold the same number: no crossing counts twice or never.
     rows = np.flatnonzero((low_x < x1[pair]) & (high_x > x0[pair]) & (np.maximum(ay, by) > y0[pair]))
     segments, pair = segments[:, rows], pair[rows]
-    ua, va, ub, vb = _local(segments, boxes[pair])
     n = len(boxes)
 
     # The right edge: a polygon lies above the segments that lead right and below those that lead left.
     right = np.flatnonzero(high_x[rows] >= x1[pair])
     over, run = pair[right], segments[2, right] - segments[0, right]
     along = (x1[over] - segments[0, right]) / run
-    height = np.clip(va[right] + along * (vb[right] - va[right]), 0.0, 1.0)
+    _, va, _, vb = _local(segments[:, right], boxes[over])
+    height = np.clip(va + along * (vb - va), 0.0, 1.0)
     sense = -np.sign(run)
     edge = sums(over, sense * height, n)
     edge_v = sums(over, sense * height**2, n) / 2
 
     # The segments inside. What lies along the upper edge is no boundary of the part (nor are the other edges).
-    low = np.minimum(va, vb) < 1.0
-    pair, (ua, va, ub, vb) = pair[low], _clip(ua[low], va[low], ub[low], vb[low])
+    low = np.flatnonzero(np.minimum(segments[1], segments[3]) < y1[pair])
+    pieces = _clip(segments[:, low], pair[low], boxes)
+    pair, (ua, va, ub, vb) = pieces.owner, _local(pieces.segments, boxes[pieces.owner])
     du, dv = ub - ua, vb - va
     share = edge + sums(pair, (ua + ub) * dv, n) / 2
     moment_u = edge / 2 + sums(pair, (ua * (ua + ub) + ub * ub) * dv, n) / 6
@@ -128,7 +152,7 @@ def measure_areas(segments: Floats, pair: Ints, boxes: Floats) -> AreaParts:
     top = share + sums(pair, (va + vb) * du, n) / 2
     bottom = top - sums(pair, du, n)
     some = np.where(share > 0, share, 1.0)
-    return AreaParts(share, moment_u / some, moment_v / some, np.stack([left, edge, top, bottom]))
+    return AreaParts(share, moment_u / some, moment_v / some, np.stack([left, edge, top, bottom]), pieces)
 
 
 def measure_lines(segments: Floats, pair: Ints, boxes: Floats, ground: Ground, patch: Ints) -> LineParts:
@@ -137,20 +161,13 @@ def measure_lines(segments: Floats, pair: Ints, boxes: Floats, ground: Ground, p
     Parameters
     ----------
     segments, pair, boxes
-        As in `measure_areas`.
+        As in `measure_areas`; only segments whose bounds reach into their rectangle.
     ground, patch
         The ground, and the patch of each pair in it.
     """
-    ax, ay, bx, by = segments
-    x0, y0, x1, y1 = boxes[pair].T
-    rows = np.flatnonzero(
-        (np.minimum(ax, bx) < x1)
-        & (np.maximum(ax, bx) >= x0)
-        & (np.minimum(ay, by) <= y1)
-        & (np.maximum(ay, by) > y0)
-    )
-    pair = pair[rows]
-    ua, va, ub, vb = _clip(*_local(segments[:, rows], boxes[pair]))
+    pieces = _clip(segments, pair, boxes)
+    pair = pieces.owner
+    ua, va, ub, vb = _local(pieces.segments, boxes[pair])
     u, v, du, dv = (ua + ub) / 2, (va + vb) / 2, ub - ua, vb - va
     length = ground.lengths(patch[pair], u, v, du, dv)
     n = len(boxes)
@@ -162,7 +179,8 @@ def measure_lines(segments: Floats, pair: Ints, boxes: Floats, ground: Ground, p
         gap[:, held] = np.minimum.reduceat(np.stack(ends)[:, some], starts, axis=1)
     total = sums(pair, length, n)
     weight = np.where(total > 0, total, 1.0)
-    return LineParts(total, sums(pair, length * u, n) / weight, sums(pair, length * v, n) / weight, gap)
+    u, v = sums(pair, length * u, n) / weight, sums(pair, length * v, n) / weight
+    return LineParts(total, u, v, gap, pieces)
 
 
 def _local(segments: Floats, boxes: Floats) -> tuple[Floats, Floats, Floats, Floats]:
@@ -173,36 +191,25 @@ def _local(segments: Floats, boxes: Floats) -> tuple[Floats, Floats, Floats, Flo
     return (ax - x0) / width, (ay - y0) / height, (bx - x0) / width, (by - y0) / height
 
 
-def _clip(ua: Floats, va: Floats, ub: Floats, vb: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Clip segments to the unit square (Liang and Barsky, 1984); a segment outside shrinks to a point."""
-    low, high = (
-        np.minimum(np.minimum(ua, ub), np.minimum(va, vb)),
-        np.maximum(np.maximum(ua, ub), np.maximum(va, vb)),
-    )
-    cut = np.flatnonzero((low < 0.0) | (high > 1.0))
-    u, v = ua[cut], va[cut]
-    du, dv = ub[cut] - u, vb[cut] - v
-    enter_u, leave_u = _span(u, du)
-    enter_v, leave_v = _span(v, dv)
-    enter = np.maximum(np.maximum(enter_u, enter_v), 0.0)
-    leave = np.minimum(np.minimum(leave_u, leave_v), 1.0)
-    outside = enter >= leave
-    enter[outside] = leave[outside] = 0.0
-    clipped = ua.copy(), va.copy(), ub.copy(), vb.copy()
-    for end, start, step, at in zip(
-        clipped, (u, v, u, v), (du, dv, du, dv), (enter, enter, leave, leave), strict=True
-    ):
-        end[cut] = np.clip(start + at * step, 0.0, 1.0)
-    return clipped
-
-
-def _span(start: Floats, step: Floats) -> tuple[Floats, Floats]:
-    """Where along a segment a coordinate enters and leaves 0..1, in units of the segment's length."""
+def _clip(segments: Floats, pair: Ints, boxes: Floats) -> Pieces:
+    """Segments clipped to their boxes (Liang and Barsky, 1984); what lies inside keeps its numbers."""
+    box = boxes[pair].T
+    inside = np.minimum(segments[:2], segments[2:]) >= box[:2]
+    inside &= np.maximum(segments[:2], segments[2:]) <= box[2:]
+    keep = inside[0] & inside[1]
+    cut = np.flatnonzero(~keep)
+    box, end = box[:, cut], segments[2:, cut]
+    start = segments[:2, cut]
+    step = end - start
     flat = step == 0.0
     inverse = 1.0 / np.where(flat, 1.0, step)
-    at_0, at_1 = -start * inverse, (1.0 - start) * inverse
-    enter, leave = np.minimum(at_0, at_1), np.maximum(at_0, at_1)
-    within = (start >= 0.0) & (start <= 1.0)
-    enter[flat] = np.where(within[flat], -np.inf, np.inf)
-    leave[flat] = np.inf
-    return enter, leave
+    at_low, at_high = (box[:2] - start) * inverse, (box[2:] - start) * inverse
+    within = (start >= box[:2]) & (start <= box[2:])
+    enter = np.where(flat, np.where(within, -np.inf, np.inf), np.minimum(at_low, at_high)).max(axis=0)
+    leave = np.where(flat, np.inf, np.maximum(at_low, at_high)).min(axis=0)
+    keep[cut] = there = np.maximum(enter, 0.0) < np.minimum(leave, 1.0)
+    late, early = there & (enter > 0.0), there & (leave < 1.0)
+    clipped = segments.copy()
+    clipped[:2, cut[late]] = np.clip(start + enter * step, box[:2], box[2:])[:, late]
+    clipped[2:, cut[early]] = np.clip(start + leave * step, box[:2], box[2:])[:, early]
+    return Pieces(clipped[:, keep], pair[keep])

@@ -3,11 +3,12 @@
 import numpy as np
 import shapely
 
+from pipeline.facts.along import run_along
 from pipeline.facts.flat import counts
 from pipeline.facts.group import Groups
 from pipeline.facts.layer import AREA, LINE, POINT, Layer, Shapes
 from pipeline.facts.measure import Flags
-from pipeline.facts.near import ALONG_LINES, ALONG_SHARE, Links, may_run
+from pipeline.facts.near import ALONG_LINES, Links, may_run
 from pipeline.facts.overlap import interiors_meet, plane_shapes
 from pipeline.facts.reach import Reach
 from pipeline.facts.relations import CROSSES, NEXT_TO, RUNS_ALONG, Relations, joined
@@ -20,9 +21,6 @@ ALONG_LEAST = 0.2
 
 PASSES_M = 5.0
 """What crosses an area lies inside it for at least this long."""
-
-_SAMPLES = np.array([0.5, 0.05, 0.95, 0.25, 0.75, 0.15, 0.85, 0.35, 0.65, 0.45])
-"""Where along a line its distance is taken; those that tell most come first."""
 
 
 def meetings(
@@ -118,18 +116,10 @@ def _along(
     fits &= (groups.kind[near.other] != POINT) & (groups.count[near.other] <= ALONG_LINES)
     rows = np.flatnonzero(fits[near.couple] & (near.gap_m <= along_m))
     side = frames.ground.sides[groups.patch[near.one[near.couple[rows]]]]
-    length = shapely.length(things)
-    long = length[near.a[rows]] >= ALONG_LEAST * side
-    rows = rows[long & may_run(reach, near.a[rows], near.b[rows], length, along_m)]
-    most = len(_SAMPLES) - round(ALONG_SHARE * len(_SAMPLES))
-    away = np.zeros(len(rows), dtype=np.int64)
-    alive = np.arange(len(rows))
-    for at in _SAMPLES:
-        points = shapely.line_interpolate_point(things[near.a[rows[alive]]], at, normalized=True)
-        away[alive] += ~shapely.dwithin(points, things[near.b[rows[alive]]], along_m)
-        alive = alive[away[alive] <= most]
+    long = near.length_m[near.a[rows]] >= ALONG_LEAST * side
+    rows = rows[long & may_run(reach, near.a[rows], near.b[rows], near.length_m, along_m)]
     runs = np.zeros(len(near.a), dtype=bool)
-    runs[rows] = away <= most
+    runs[rows] = run_along(things, near.a[rows], near.b[rows], along_m)
     runs_along: Flags = fits & near.rows.every_left(runs)
     return runs_along
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
+from pipeline.facts.along import ALONG_SHARE
 from pipeline.facts.flat import Product, counts, ranges
 from pipeline.facts.group import Groups
 from pipeline.facts.layer import LINE, Layer, Shapes
@@ -16,9 +17,6 @@ from pipeline.grid import Floats, Ints
 
 ALONG_LINES = 3
 """How many lines may run along something, and along how many things, for both to be spoken of together."""
-
-ALONG_SHARE = 0.8
-"""How much of a line must lie near the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,8 @@ class Links:
     gap_m
         The gap between the lines, outlines and points of a and b. Infinite for an area that covers the patch; 0 for
         two lines that may cross but cannot run along each other, infinite if they cannot cross either.
+    length_m
+        Length of each thing, as far as they were filled in.
     """
 
     one: Ints
@@ -44,6 +44,7 @@ class Links:
     a: Ints
     b: Ints
     gap_m: Floats
+    length_m: Floats
 
     @property
     def couple(self) -> Ints:
@@ -52,7 +53,7 @@ class Links:
 
     def turned(self) -> "Links":
         """The same with the facts swapped."""
-        return Links(self.other, self.one, self.rows.turned(), self.b, self.a, self.gap_m)
+        return Links(self.other, self.one, self.rows.turned(), self.b, self.a, self.gap_m, self.length_m)
 
     def nearest(self) -> Floats:
         """The smallest gap of each couple."""
@@ -112,7 +113,7 @@ def links(
     apart &= ~may_run(reach, b, a, length, limits_m[1])
     gap = np.where(gaps(reach.things, a, reach.things, b) > 0.0, np.inf, 0.0)  # they may cross, nothing else
     gap[~apart] = shapely.distance(things[a[~apart]], things[b[~apart]])
-    return Links(one, other, rows, a, b, np.where(np.isnan(gap), np.inf, gap))
+    return Links(one, other, rows, a, b, np.where(np.isnan(gap), np.inf, gap), length)
 
 
 def may_run(reach: Reach, a: Ints, b: Ints, length: Floats, along_m: float) -> Flags:

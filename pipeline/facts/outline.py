@@ -12,12 +12,12 @@ from pipeline.facts.ground import metres_per_degree
 from pipeline.facts.group import Groups
 from pipeline.facts.join import lies_in
 from pipeline.facts.layer import AREA, LINE, Layer, Shapes
-from pipeline.facts.parts import on_the_ground, pieces_of, to_ground
+from pipeline.facts.parts import begin_chains, pieces_of, to_ground
 from pipeline.facts.scene import GRAINS, Elements, Frames, grains
 from pipeline.facts.shape import axes_of, extents_of, shapes_of
 from pipeline.facts.sinuosity import sinuosities_of
 from pipeline.facts.things import longest_things
-from pipeline.grid import Floats, Ints, to_lonlat
+from pipeline.grid import Floats, Ints, projected, to_lonlat
 
 MOST_ALIKE = 10
 """Of more things no common shape is looked for."""
@@ -98,25 +98,25 @@ def _area_extents(groups: Groups, facts: Ints, layer: Layer, frames: Frames) -> 
     distinct, which = np.unique(element[inside], return_inverse=True)
     extent[inside] = extents_of(_local(layer.shapes[distinct]))[which]
     cut = np.flatnonzero(~inside)
-    extent[cut] = extents_of(_corners_and_boundary(layer, frames, patch[cut], element[cut]))
+    extent[cut] = extents_of(_corners_and_boundary(groups, first[cut], layer, frames))
     return extent
 
 
-def _corners_and_boundary(layer: Layer, frames: Frames, patch: Ints, element: Ints) -> Shapes:
+def _corners_and_boundary(groups: Groups, members: Ints, layer: Layer, frames: Frames) -> Shapes:
     """Lines with the convex hull of the parts of areas inside patches, in metres."""
-    boxes = frames.boxes
-    pieces = on_the_ground(pieces_of(layer, boxes, patch, element), patch, boxes, frames.ground)
+    boxes, patch, element = frames.boxes, groups.pairs.patch[members], groups.pairs.element[members]
+    pieces = pieces_of(layer, groups.pairs, members)
     corner = boxes[patch][:, [[0, 1], [2, 1], [2, 3], [0, 3]]]  # (k, 4, 2)
-    lon, lat = to_lonlat(layer.crs).transform(corner[..., 0], corner[..., 1])
     low, high = layer.bounds[element, None, :2], layer.bounds[element, None, 2:]
     row, which = np.nonzero(((corner >= low) & (corner <= high)).all(axis=-1))
     shapes = layer.shapes[element[row]]
     shapely.prepare(shapes)
-    covering = shapely.contains_xy(shapes, lon[row, which], lat[row, which])
+    covering = shapely.contains_xy(shapes, *projected(to_lonlat(layer.crs), *corner[row, which].T))
     row, which = row[covering], which[covering]
-    covered = to_ground(corner[row, which].T, patch[row], boxes, frames.ground)
-    points = np.concatenate([pieces.segments[:2], pieces.segments[2:], covered], axis=1).T
-    owner = np.concatenate([pieces.owner, pieces.owner, row])
+    ends = np.flatnonzero(np.append(begin_chains(pieces), True)[1:])
+    points = np.concatenate([pieces.segments[:2], pieces.segments[2:, ends], corner[row, which].T], axis=1)
+    owner = np.concatenate([pieces.owner, pieces.owner[ends], row])
+    points = to_ground(points, patch[owner], boxes, frames.ground).T
     order = np.argsort(owner, kind="stable")
     held, number = np.unique(owner[order], return_inverse=True)
     around = np.full(len(patch), shapely.LineString(), dtype=object)
@@ -154,22 +154,26 @@ def _local(shapes: Shapes) -> Shapes:
 
 def _longest(lines: Shapes) -> tuple[Shapes, npt.NDArray[np.bool_]]:
     """The longest piece of each line, and whether it is nearly all of it."""
-    pieces, owner = shapely.get_parts(lines, return_index=True)
+    longest, one = lines.copy(), np.ones(len(lines), dtype=bool)
+    several = np.flatnonzero(shapely.get_num_geometries(lines) != 1)
+    pieces, owner = shapely.get_parts(lines[several], return_index=True)
     length = shapely.length(pieces)
     order = np.lexsort((np.arange(len(owner)), -length, owner))
     best = order[np.flatnonzero(np.diff(owner[order], prepend=-1))]
-    longest = np.full(len(lines), shapely.LineString(), dtype=object)
-    longest[owner[best]] = pieces[best]
-    most = shapely.length(longest)
-    return longest, (most > 0.0) & (most >= ONE_PIECE * sums(owner, length, len(lines)))
+    longest[several] = shapely.LineString()
+    longest[several[owner[best]]] = pieces[best]
+    one[several] = shapely.length(longest[several]) >= ONE_PIECE * sums(owner, length, len(several))
+    return longest, one & (shapely.length(longest) > 0.0)
 
 
 def _ends(lines: Shapes, patch: Ints, frames: Frames) -> Ints:
     """3x3 positions of both ends of lines, in reading order, shape (n, 2)."""
     (a, b), (c, d) = frames.ground.jacobians[0][:, :, patch]
     cells = []
-    for number in (0, -1):
-        east, north = shapely.get_coordinates(shapely.get_point(lines, number)).T
+    points = shapely.get_coordinates(lines)
+    stop = np.cumsum(shapely.get_num_coordinates(lines))
+    for at in (np.append(0, stop[:-1])[: len(lines)], stop - 1):
+        east, north = points[at].T
         scale = a * d - b * c
         u, v = (d * east - b * north) / scale + 0.5, (a * north - c * east) / scale + 0.5
         column, row = (np.clip(grains(3 * along) // GRAINS, 0, 2) for along in (u, 1.0 - v))

@@ -1,16 +1,19 @@
-"""Ground that several members of one group cover: counted once."""
+"""Ground that several members of one group cover, and things that are mapped twice: counted once."""
 
 import numpy as np
 import numpy.typing as npt
 import shapely
 
+from pipeline.facts.flat import ranges, sums
 from pipeline.facts.join import Pairs, lies_in
-from pipeline.facts.layer import Layer, Shapes
+from pipeline.facts.layer import AREA, LINE, Layer, Shapes
+from pipeline.facts.parts import lines_of, pieces_of
 from pipeline.grid import Floats, Ints, from_lonlat
 
 Flags = npt.NDArray[np.bool_]
 
 _INTERIORS_MEET = "T********"
+_CENTRAL = 0.5
 _LARGE = 5000
 """Segments from which on areas are compared by their parts in a patch alone, not as a whole."""
 _LONG = 100
@@ -54,6 +57,36 @@ def double_counted(pairs: Pairs, group: Ints, layer: Layer, boxes: Floats) -> tu
         union = shapely.area(shapely.union_all(parts[members])) / ((x1 - x0) * (y1 - y0))
         excess[i] = max(0.0, pairs.share[chosen].sum() - union)
     return groups, excess
+
+
+def centre_lines(pairs: Pairs, noun: Ints, layer: Layer) -> Flags:
+    """Which pairs are lines of which at least half lies in areas of the same patch and noun.
+
+    Parameters
+    ----------
+    pairs
+        Elements in patches, sorted by patch.
+    noun
+        A number for the noun of each pair.
+    layer
+        The elements.
+    """
+    kind = layer.dimension[pairs.element]
+    code = pairs.patch * (noun.max(initial=0) + 1) + noun
+    areas, lines = np.flatnonzero(kind == AREA), np.flatnonzero(kind == LINE)
+    areas = areas[np.argsort(code[areas], kind="stable")]
+    first = np.searchsorted(code[areas], code[lines])
+    many = np.searchsorted(code[areas], code[lines], side="right") - first
+    lines, first, many = lines[many > 0], first[many > 0], many[many > 0]
+    central = np.zeros(len(kind), dtype=bool)
+    if not len(lines):
+        return central
+    row = np.repeat(np.arange(len(lines)), many)
+    element, which = np.unique(pairs.element[areas[ranges(first, many)]], return_inverse=True)
+    shapes = lines_of(pieces_of(layer, pairs, lines), len(lines))
+    common = shapely.length(shapely.intersection(shapes[row], plane_shapes(layer, element)[which]))
+    central[lines] = sums(row, common, len(lines)) >= _CENTRAL * shapely.length(shapes)
+    return central
 
 
 def _near(pairs: Pairs, group: Ints, layer: Layer, boxes: Floats) -> tuple[Ints, Ints]:

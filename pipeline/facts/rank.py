@@ -15,6 +15,9 @@ from pipeline.grid import Floats, Ints
 LINE_WIDTH = 0.02
 """A line is as prominent as a strip of this width, in patch sides."""
 
+WIDE_GSD_M = 2.0
+"""Lines that only finer imagery shows are narrower: driveways, paths, ditches."""
+
 POINT_SHARE = 0.001
 """A point is as prominent as an area of this share."""
 
@@ -48,12 +51,19 @@ def rarities(nouns: Sequence[str]) -> Floats:
 
 
 def prominence(
-    kind: Ints, share: Floats, sides: Floats, count: Ints, rarity: Floats, x: Floats, y: Floats
+    kind: Ints,
+    share: Floats,
+    sides: Floats,
+    count: Ints,
+    rarity: Floats,
+    max_gsd_m: Floats,
+    x: Floats,
+    y: Floats,
 ) -> Floats:
     """How early a fact is to be mentioned; the highest first.
 
     ``sqrt(amount) * rarity * centrality``: the amount is the share of an area, of a line its length as a strip of
-    width `LINE_WIDTH`, of points `POINT_SHARE` each. The root lets a stadium on a twentieth of the patch, or a silo
+    width `LINE_WIDTH`, or narrower (`WIDE_GSD_M`), of points `POINT_SHARE` each. The root lets a stadium on a twentieth of the patch, or a silo
     on a thousandth, keep up with the houses all around; rarity lets it go ahead of them. Centrality falls evenly
     from `CENTRAL` in the middle of the patch to ``1 / CENTRAL`` in a corner.
 
@@ -69,11 +79,14 @@ def prominence(
         Number of things (points).
     rarity
         See `rarities`.
+    max_gsd_m
+        The coarsest GSD that shows the thing.
     x, y
         Centroid in the patch, 0 to 1.
     """
     points = POINT_SHARE * np.minimum(count, MOST_POINTS)
-    amount = np.where(kind == AREA, share, np.where(kind == LINE, LINE_WIDTH * sides, points))
+    width = LINE_WIDTH * np.minimum(max_gsd_m / WIDE_GSD_M, 1.0)
+    amount = np.where(kind == AREA, share, np.where(kind == LINE, width * sides, points))
     off = np.minimum(1.0, np.hypot(x - 0.5, y - 0.5) / np.hypot(0.5, 0.5))
     score: Floats = np.sqrt(amount) * rarity * CENTRAL ** (1.0 - 2.0 * off)
     return score

@@ -66,12 +66,14 @@ def sinuosities_of(lines: Shapes) -> Shapes:
     loop = real & ((chord <= 1e-9 * length) | ((chord <= _MEETING * length) & round_))
     departure = _largest(_distances(z, ends[:, owner]), owner, n)
     bent = np.flatnonzero(real & ~loop & (departure > _DEPARTURE * chord))
-    turning, bend = _turns(lines[bent], _TIDY * chord[bent])
-    winding = (
-        (length[bent] > _SINUOSITY * chord[bent])
-        | (turning > _TURNING)
-        | ((bend > _CORNER) & (departure[bent] > _HOOK * chord[bent]))
-    )
+    winding = length[bent] > _SINUOSITY * chord[bent]
+    # To leave out vertices never makes a line turn more: most lines turn too little, all in all, to be winding.
+    hooked = departure[bent] > _HOOK * chord[bent]
+    turning, _ = _turns(lines[bent])
+    likely = np.flatnonzero(~winding & (turning > np.where(hooked, _CORNER, _TURNING) - 1e-9))
+    tidy = shapely.simplify(lines[bent[likely]], _TIDY * chord[bent[likely]])
+    turning, bend = _turns(tidy)
+    winding[likely] = (turning > _TURNING) | ((bend > _CORNER) & hooked[likely])
     number = np.full(n, _NUMBER[Sinuosity.STRAIGHT])
     number[bent] = np.where(winding, _NUMBER[Sinuosity.WINDING], _NUMBER[Sinuosity.CURVING])
     number[loop] = _NUMBER[Sinuosity.LOOP]
@@ -107,12 +109,12 @@ def _distances(z: npt.NDArray[np.complex128], ends: npt.NDArray[np.complex128]) 
     return distances
 
 
-def _turns(lines: Shapes, tolerance: Floats) -> tuple[Floats, Floats]:
-    """By how much lines turn in all and at most at one vertex, radians, after they are simplified."""
+def _turns(lines: Shapes) -> tuple[Floats, Floats]:
+    """By how much lines turn in all and at most at one vertex, radians."""
     n = len(lines)
-    xy, owner = shapely.get_coordinates(shapely.simplify(lines, tolerance), return_index=True)
+    xy, owner = shapely.get_coordinates(lines, return_index=True)
     z = xy[:, 0] + 1j * xy[:, 1]
-    step = np.flatnonzero(owner[1:] == owner[:-1])
+    step = np.flatnonzero((owner[1:] == owner[:-1]) & (z[1:] != z[:-1]))
     move, owner = z[step + 1] - z[step], owner[step]
     same = np.flatnonzero(owner[1:] == owner[:-1])
     angle = np.abs(np.angle(move[same + 1] * move[same].conj()))

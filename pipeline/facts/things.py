@@ -6,7 +6,8 @@ import shapely
 from pipeline.facts.flat import sums
 from pipeline.facts.group import Groups
 from pipeline.facts.layer import AREA, LINE, POINT, Layer, Shapes
-from pipeline.facts.parts import lines_of, on_the_ground, pieces_of, to_ground
+from pipeline.facts.measure import Pieces
+from pipeline.facts.parts import lines_of, pieces_of, to_ground
 from pipeline.facts.scene import Frames
 from pipeline.grid import Ints
 
@@ -50,9 +51,11 @@ def add_others(things: Shapes, wanted: Ints, groups: Groups, layer: Layer, frame
     kind = groups.kind[groups.fact]
     member = np.flatnonzero(needed[groups.thing] & (kind == AREA))
     patch = pairs.patch[member]
-    pieces = pieces_of(layer, frames.boxes, patch, pairs.element[member])
-    pieces = on_the_ground(pieces, patch, frames.boxes, frames.ground)
-    things[groups.thing[member]] = lines_of(pieces, len(member))
+    things[groups.thing[member]] = lines_of(
+        pieces_of(layer, pairs, member),
+        len(member),
+        lambda points, part: to_ground(points, patch[part], frames.boxes, frames.ground),
+    )
     member = np.flatnonzero(needed[groups.thing] & (kind == POINT))
     at = layer.bounds[pairs.element[member], :2].T
     things[groups.thing[member]] = shapely.points(
@@ -62,11 +65,15 @@ def add_others(things: Shapes, wanted: Ints, groups: Groups, layer: Layer, frame
 
 def _lines(groups: Groups, member: Ints, layer: Layer, frames: Frames, *, ground: bool) -> Shapes:
     member = member[np.argsort(groups.thing[member], kind="stable")]
-    patch = groups.pairs.patch[member]
-    pieces = pieces_of(layer, frames.boxes, patch, groups.pairs.element[member])
-    if ground:
-        pieces = on_the_ground(pieces, patch, frames.boxes, frames.ground)
-    lines = lines_of(type(pieces)(pieces.segments, groups.thing[member][pieces.owner]), groups.things)
+    pieces = pieces_of(layer, groups.pairs, member)
+    patch = groups.patch[groups.fact_of_thing]
+    lines = lines_of(
+        Pieces(pieces.segments, groups.thing[member][pieces.owner]),
+        groups.things,
+        (lambda points, thing: to_ground(points, patch[thing], frames.boxes, frames.ground))
+        if ground
+        else None,
+    )
     several = np.flatnonzero(shapely.get_num_geometries(lines) > 1)
     lines[several] = shapely.line_merge(lines[several])
     return lines

@@ -17,9 +17,9 @@ from pipeline.osm.outside import WiderVocabulary
 from pipeline.osm.qualifiers import load_qualifiers
 from pipeline.osm.vocabulary import FEATURE_KEYS, load_vocabulary
 from pipeline.osm.wiki import Wiki
-from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, read_table, scenes_near
+from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, read_table, scenes_basis
 from pipeline.tables import ELEMENTS, FACTS, NAMES
-from pipeline.types import Bounds, Counts, Reason
+from pipeline.types import Bounds, Counts, Reason, Scene
 
 
 def _inputs(_context: Context, _commits: Commits, cell: str) -> Mapping[Unit, tuple[str, ...]]:
@@ -34,10 +34,12 @@ def _basis(context: Context, _commits: Commits, cell: str) -> Json:
         "qualifiers": load_qualifiers().digest,
         "commonness": commonness()[1],
         "min_facts": context.config.sampling.min_facts,
-        "scenes": [
-            [scene.id, scene.crs, list(scene.transform), scene.gsd_m] for scene in scenes_near(context, cell)
-        ],
+        "scenes": scenes_basis(context, cell, _about),
     }
+
+
+def _about(scene: Scene) -> Json:
+    return [scene.id, scene.crs, list(scene.transform), scene.gsd_m]
 
 
 def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:
@@ -103,7 +105,7 @@ def _bounds(patches: pa.Table) -> Bounds:
 
 STAGE = Stage(
     name="facts",
-    version=2,
+    version=3,
     cells=lambda context, _commits: context.cells,
     basis=_basis,
     inputs=_inputs,

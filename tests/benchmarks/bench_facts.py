@@ -9,14 +9,14 @@ with area and length per pair: WKB, projection, sjoin, intersection. Variants al
 
 Predicted for the full facts: 2,000 patches/s on Reisterstown; the peak memory at 20,000 patches is that at 2,000.
 
-Measured on two shared cores under a load of 4 to 6, in processor time, in turn with the state before: 890 to 1,090
-patches/s (before: 790 to 930) on Reisterstown at 9,870 patches, 510 to 620 (460 to 590) at 1,540 side by side, where
-a third of the time goes into reading and projecting the elements once. The prediction failed by a factor of 2. The facts
-without outlines, relations and names made 3,300 to 3,700. What is left is spread: relations 35 % (distances between
-outlines built for each patch 15 %, lines along others 7 %, containment 6 %), outlines 17 %, the join 14 %, lines as
-geometries 7 %, groups 7 %, projection 5 %, arrangements 4 %, names 3 %. It is bound by work for each of some 15 pairs
-of things and 11 clipped geometries a patch; ten first facts instead of twelve and groups of up to six instead of
-twelve things cost 6 % of the relations. Peak memory before: 379 MB at 2,000 patches, 483 at 7,938 and 504 at 19,701;
+Measured on two shared cores under a load that changes, in processor time, in turn with the state before and at the
+same minute: 1.03 to 1.28 times as fast as before at 9,870 patches over Reisterstown, 800 to 920 patches/s where the
+state before made 660 to 860 (on a quieter day that one made 890 to 1,090). The prediction failed by a factor of 2. What
+is left is spread over many steps: of 11 s the join has 2.3 (clipping, lengths and areas of the pieces), gaps between 12 things a patch 0.8 (`shapely.distance`, 7 us each), smallest rectangles
+0.8, containment 0.7, groups 0.7, lines as geometries 0.6, arrangements 0.5, names 0.4, and reading and projecting the
+elements once 1.2. Neither smaller chunks (256 to 2,048), nor blocks of other sizes, nor fewer facts or things to be
+related (8 for 10, 4 for 6), nor tests of the boxes of single segments before the gaps made it faster: it is bound by work
+in GEOS and numpy for each of some 18 couples of facts, 12 gaps and 11 clipped geometries a patch. Peak memory before: 379 MB at 2,000 patches, 483 at 7,938 and 504 at 19,701;
 now 421 at 9,800: patches are handled 4,096 at a time, so it rises up to there and hardly afterwards.
 """
 

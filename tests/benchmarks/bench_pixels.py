@@ -47,7 +47,7 @@ from pipeline.stages.base import Context, Work, put_table
 from pipeline.stages.pixels import STAGE
 from pipeline.store import Store
 from pipeline.tables import PATCHES
-from pipeline.types import Counts, Product, Snapshot
+from pipeline.types import Counts, OsmFile, Product, Snapshot
 from tests.imagery.tiffs import file_of
 
 SIDE, PX, ROUNDS = 5376, 448, 7
@@ -193,7 +193,7 @@ def _context(path: Path, store: Path) -> Context:
     )
     assert isinstance(config.imagery, GeotiffSource)
     scenes = find_scenes([path], config.imagery, file_sha256)
-    snapshot = Snapshot("none", "0", None)
+    snapshot = Snapshot((OsmFile("none", "0", None),))
     return Context(
         config,
         store,

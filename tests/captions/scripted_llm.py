@@ -43,7 +43,7 @@ class ScriptedLlm:
         self.script, self.models, self.length = script, models, length
         self.asked: list[dict[str, Any]] = []
         self.answered: list[dict[str, Any]] = []
-        self.keys: list[str] = []
+        self.headers: list[dict[str, str]] = []
         self.healthy = 200
         self.most_at_once = 0
         self._at_once = 0
@@ -68,16 +68,17 @@ class ScriptedLlm:
                 pass
 
             def do_GET(self) -> None:
+                outer.headers.append(dict(self.headers))
                 if self.path == "/health":
                     self._send(outer.healthy, b"")
                     return
-                outer.keys.append(self.headers.get("Authorization", ""))
                 data = [
                     {"id": name, "object": "model", "max_model_len": outer.length} for name in outer.models
                 ]
                 self._send(200, json.dumps({"object": "list", "data": data}).encode())
 
             def do_POST(self) -> None:
+                outer.headers.append(dict(self.headers))
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with outer._lock:
                     number = len(outer.asked)

@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 
 from pipeline import __version__
 from pipeline.captions.checks.review import review
+from pipeline.captions.draw import Draw
+from pipeline.captions.mention import Mention
+from pipeline.captions.others import Others
 from pipeline.captions.prompts import load_prompt
 from pipeline.captions.template import PROMPTS, TemplateWriter, titles_of
 from pipeline.captions.writer import Assignment, Draft
@@ -265,6 +268,41 @@ def test_buildings_of_no_known_kind_are_other_buildings_after_known_ones() -> No
         text = drafted(Task.AREA, seed, Evidence((FARMLAND, barn, more), SIDE_M), ("f1",)).text
         if "barn" in text and "building" in text.partition("barn")[2]:
             assert re.search(r"other buildings", text), text
+
+
+def _mention(fact: Fact, before: Sequence[Fact]) -> Mention:
+    return Mention(fact, SIDE_M, Draw(1), tuple(before))
+
+
+def test_houses_are_not_spoken_of_twice() -> None:
+    """After single-family houses the rest are other houses; after houses, single-family houses go unsaid."""
+    known, plain = area("f1", "single-family house", 0.02, "top"), area("f2", "house", 0.02, "left", count=3)
+    texts = [Others((known, plain), known, Draw(seed), _mention).take(1)[0].a for seed in range(20)]
+    assert all(" other houses" in text for text in texts)
+    assert not Others((plain, known), plain, Draw(1), _mention).left
+
+
+def test_qualifiers_go_before_what_they_qualify() -> None:
+    wood = replace(area("f1", "patch of woodland", 0.2), qualifiers=("coniferous",))
+    assert _mention(wood, ()).a == "a patch of coniferous woodland"
+    fields = replace(
+        area("f1", "area of farmland", 0.2, count=2, plural="areas of farmland"),
+        qualifiers=("maize-growing",),
+    )
+    assert "maize" not in _mention(fields, ()).a
+
+
+def test_no_two_sentences_begin_alike() -> None:
+    facts = (
+        FARMLAND,
+        area("f8", "pond", 0.01, "top"),
+        area("f9", "church", 0.01, "left"),
+        line("f7", "road", 200.0, "top", "left"),
+    )
+    for seed in range(60):
+        starts = sentences(drafted(Task.SCENE, seed, Evidence(facts, SIDE_M)).text)
+        for opening in ("The image", "The scene", "The picture", "There "):
+            assert sum(sentence.startswith(opening) for sentence in starts) <= 1, starts
 
 
 def test_provenance() -> None:

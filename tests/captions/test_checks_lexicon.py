@@ -18,7 +18,7 @@ def test_every_noun_of_the_vocabulary_is_read_as_itself() -> None:
     tables = lexicon()
     for row in _VOCABULARY:
         for form in filter(None, (row["singular"], row["plural"])):
-            items = items_of(words_of(f"the image shows the {form}"), tables, frozenset(), {})
+            items = items_of(words_of(f"the image shows the {form}"), tables, {}, {})
             nouns = [item.entry.concept for item in items if item.kind == "noun" and item.entry]
             assert nouns == [row["singular"]], form
 

@@ -146,3 +146,24 @@ def test_texts_that_speak_of_nothing_that_is_there_miss_the_main_thing() -> None
 )
 def test_places_in_other_words(text: str, right: bool) -> None:  # noqa: FBT001
     assert (reasons(text) == set()) is right
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("A bridge spans the image from left to right, and hangars stand in a row at the top.", True),
+        ("A viaduct bridge of unknown make, next to a row of sheds, lies at the top of the image.", False),
+        ("Mangoes are grown in the lower left of the image, south of the bridge.", True),
+        ("Olives are grown in the lower left of the image, south of the bridge.", False),
+        ("Six hangars stand at the top. There are six of them, none of them large.", True),
+        ("Five hangars stand at the top. The bridge lies in the middle of the image.", False),
+    ],
+)
+def test_classes_that_the_tables_do_not_know(text: str, right: bool) -> None:  # noqa: FBT001
+    facts = (
+        fact_of("l road bridge at=center len=200 ext=198x8 edges=left,right axis=EW ends=left,right", 1),
+        fact_of("a 6 hangar at=top share=.1 m2=4000 ext=50x40 arr=row", 2),
+        fact_of("a [mango] orchard at=bottom-left share=.2 m2=8000 ext=90x88", 3),
+    )
+    result = review(text, Evidence(facts, 200.0), task=Task.SCENE)
+    assert result.ok is right, result.findings

@@ -11,7 +11,8 @@ import pytest
 from pipeline.annotators import AnyCaptions, SeveralCaptions, TemplateCaptions, VllmCaptions
 from pipeline.captions.assign import Subject, annotator_of, main_text
 from pipeline.captions.checks.review import Finding, Review
-from pipeline.captions.compose import Desk, Finished, Rules, compose
+from pipeline.captions.compose import compose
+from pipeline.captions.desk import Desk, Finished, Rules
 from pipeline.captions.journal import Journal, Place
 from pipeline.captions.prompting import choose_prompt
 from pipeline.captions.tally import Tallies, Tally
@@ -228,6 +229,53 @@ def test_a_replay_needs_no_writer() -> None:
     again = Scripted()
     assert run(again, 10, None, Journal(store)) == first
     assert not again.asked
+
+
+def test_a_replay_hands_on_what_is_finished_before_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.captions.compose._MOST_FINISHED", 5)
+    store = Store("memory://long-replay")
+    journal = Journal(store)
+    run(Scripted(), 60, None, journal)
+    journal.flush()
+    begun = 0
+
+    def coming() -> Iterator[tuple[Place, Subject]]:
+        nonlocal begun
+        for each in subjects(80):  # the last 20 are new
+            begun += 1
+            yield each
+
+    writer = Scripted(batch=10)
+    journal = Journal(store)
+    journal.open(PLACE)
+    rules = Rules(captions(), check, titles)
+    found = compose(coming(), writer, [Desk.of(writer, choose_prompt)], rules, journal)
+    for number, _ in enumerate(found):
+        if begun <= 60:
+            assert begun <= number + 6
+    assert begun == 80
+    assert len(writer.asked) == 40
+    assert sum(size == 10 for size in writer.batches) >= 3
+
+
+def test_an_answer_is_for_one_original_only() -> None:
+    """Two builds on one unit: of the first the main caption is kept, of the second the revision."""
+    store = Store("memory://two-builds")
+
+    class Second(Scripted):
+        def _answer(self, one: Assignment) -> Draft | Reason:
+            return Draft(f"otherwise {one.patch} {one.task}", ("f1",), 10, 5)
+
+    for writer, wanted in ((Scripted(), Task.AREA), (Second(), Task.REVISION)):
+        run(writer, 1, None, journal := Journal(Store(store.url + writer.__class__.__name__)))
+        journal.flush()
+        for key, _ in list(journal._store.list(PLACE.folder)):
+            part = [answer for answer in json.loads(journal._store.get(key)) if answer[1] == wanted]
+            store.put(f"{PLACE.folder}/{wanted}.json", json.dumps(part).encode())
+    again = Scripted()
+    (finished,) = run(again, 1, None, Journal(store)).values()
+    assert [one.task for one in again.asked] == [Task.REVISION]
+    assert [caption.text for caption in finished.captions] == ["p0 1 0 0", "p0 3 0 0"]
 
 
 def test_several_annotators_by_weight() -> None:

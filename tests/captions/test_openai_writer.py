@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.annotators import OpenaiAnnotator
-from pipeline.captions.endpoints import KEY
+from pipeline.annotators import KEY, OpenaiAnnotator, OpenaiCaptions, SeveralCaptions, annotators_of
+from pipeline.captions.client import key_of
 from pipeline.captions.openai import examine, open_openai
 from pipeline.captions.prompting import OUTPUT_SCHEMA, prompts_of
 from pipeline.captions.writer import Assignment, Draft
@@ -299,15 +299,85 @@ def test_no_servers_at_all() -> None:
         pass
 
 
+def keyed(servers: list[ScriptedLlm], **changes: Any) -> OpenaiCaptions:
+    """The one annotator of a config, which gets the common key."""
+    urls = [server.url for server in servers]
+    values = {"type": "openai", "model": MODEL, "revision": "r1", "endpoints": urls, "patience_s": 3.0}
+    return OpenaiCaptions.model_validate(values | changes)
+
+
 def test_a_key_goes_to_the_servers_and_never_unencrypted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY, "sk-secret")
-    with serving(slowly) as servers, open_openai(annotator(servers)) as writer:
+    with serving(slowly) as servers, open_openai(keyed(servers)) as writer:
         assert len(list(writer.write(assignments(2)))) == 2
-        assert set(servers[0].keys) == {"Bearer sk-secret"}
-    config = annotator([], endpoints=["http://models.example:8000/v1"])
+        assert {headers["Authorization"] for headers in servers[0].headers} == {"Bearer sk-secret"}
+    config = keyed([], endpoints=["http://models.example:8000/v1"])
     with pytest.raises(Misconfigured, match="unencrypted") as caught, open_openai(config):
         pass
     assert "sk-secret" not in str(caught.value)
+
+
+HERE, THERE = "https://here.example/v1", "https://there.example:8443/v1"
+
+
+def test_a_key_reaches_no_host_but_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, "sk-common")
+    monkeypatch.setenv("THERE_KEY", "sk-there")
+    assert key_of(HERE, keyed([], endpoints=[HERE])) == "sk-common"
+    two = {"endpoints": [HERE, THERE]}
+    with pytest.raises(Misconfigured, match=r"several hosts \(here.example, there.example\)") as caught:
+        key_of(HERE, keyed([], **two))
+    assert "sk-common" not in str(caught.value)
+    by_host = keyed([], **two, key_env={"there.example": "THERE_KEY"})
+    assert (key_of(HERE, by_host), key_of(THERE, by_host)) == ("", "sk-there")
+    monkeypatch.delenv(KEY)
+    assert key_of(HERE, keyed([], **two)) == ""  # no key, no trouble
+    for key_env, message in (
+        ("OTHER_KEY", "OTHER_KEY, which `key_env` names, is not set"),
+        ({"far.example": "THERE_KEY"}, "no endpoint is on far.example"),
+        ("sk-there", "name the environment variable"),
+    ):
+        with pytest.raises(Misconfigured, match=message) as caught:
+            key_of(HERE, keyed([], endpoints=[HERE], key_env=key_env))
+        assert "sk-" not in str(caught.value)
+
+
+def test_of_several_annotators_each_names_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, "sk-common")
+    config = SeveralCaptions.model_validate({
+        "type": "several",
+        "annotators": [
+            {"type": "openai", "model": "a", "revision": "1", "endpoints": [HERE], "key_env": KEY},
+            {"type": "openai", "model": "b", "revision": "1", "endpoints": [THERE]},
+        ],
+    })  # fmt: skip
+    here, there = annotators_of(config)
+    assert isinstance(here, OpenaiAnnotator)
+    assert isinstance(there, OpenaiAnnotator)
+    assert (key_of(HERE, here), key_of(THERE, there)) == ("sk-common", "")
+    assert "key_env" not in str(config.model_dump(mode="json"))
+
+
+def test_nothing_else_of_the_environment_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "OPENAI_API_KEY",
+        "OPENAI_ADMIN_KEY",
+        "OPENAI_ORG_ID",
+        "OPENAI_PROJECT_ID",
+        "OPENAI_WEBHOOK_SECRET",
+    ):
+        monkeypatch.setenv(name, f"secret-{name}")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/secret")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Team: secret-team\nAuthorization: Bearer secret")
+    with serving(slowly) as servers, open_openai(keyed(servers)) as writer:
+        assert len(list(writer.write(assignments(2)))) == 2
+        (server,) = servers
+        assert len(server.headers) >= 4
+        assert "secret" not in str(server.headers)
+        assert {name.lower() for headers in server.headers for name in headers} <= {
+            "host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length",
+            "x-stainless-raw-response",
+        }  # fmt: skip
 
 
 def test_examining_tells_of_every_server() -> None:

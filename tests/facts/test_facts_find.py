@@ -1,5 +1,7 @@
 """Facts of patches from hand-made elements: what, where, how much, cut off where."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from pipeline.evidence import Axis, Fact, Shape
 from pipeline.facts.find import find_facts, window_boxes
 from pipeline.facts.io import facts_of
+from pipeline.facts.rank import prominence
 from pipeline.osm.vocabulary import Vocabulary, load_vocabulary
 from pipeline.types import GeometryKind
 from tests.facts_world import ONE, SIZE, Thing, found, patches_at, scene, table_of
@@ -228,6 +231,27 @@ def test_order_of_facts(vocabulary: Vocabulary) -> None:
         "residential street",
         "tree",
     ]
+
+
+@pytest.mark.parametrize(("x", "kinds"), [(150, ["area"]), (250, ["line", "area"])])
+def test_a_river_that_is_mapped_twice_is_one(tmp_path: Path, x: int, kinds: list[str]) -> None:
+    """A band of 100 pixels with a line within it counts once; a line beside it is another river."""
+    table = (
+        TABLE + "waterway,riverbank,river,rivers,area,10,100,,\nwaterway,river,river,rivers,line,10,,20,\n"
+    )
+    path = tmp_path / "rivers.csv"
+    path.write_text(table)
+    band = Thing("r1", {"waterway": "riverbank"}, shapely.box(100, -50, 200, 450))
+    line = Thing("w2", {"waterway": "river"}, shapely.LineString([(x, -50), (x, 450)]))
+    facts = found([band, line], load_vocabulary(path))
+    assert sorted(str(fact.kind) for fact in facts) == sorted(kinds)
+
+
+def test_lines_that_only_fine_imagery_shows_are_narrow() -> None:
+    """A quarter of the width is half of the prominence, the rest being equal."""
+    same, one = np.full(3, 0.5), np.ones(3, dtype=np.int64)
+    score = prominence(one, same, same, one, same, np.array([10.0, 2.0, 0.5]), same, same)
+    assert score == pytest.approx(score[0] * np.array([1.0, 1.0, 0.5]))
 
 
 def test_two_scenes_with_a_grid_of_their_own(vocabulary: Vocabulary) -> None:

@@ -28,7 +28,7 @@ from pipeline.stages.base import Commits, Context, Result, Work, put_table, read
 from pipeline.stages.facts import STAGE
 from pipeline.store import Store
 from pipeline.tables import ELEMENTS, FACTS, PATCHES
-from pipeline.types import Product, RasterFile, Scene, Snapshot
+from pipeline.types import OsmFile, Product, RasterFile, Scene, Snapshot
 
 (CELL,) = cells_in((-76.85, 39.46, -76.85, 39.46), 12)
 EAST = cell_bounds(CELL)[2]
@@ -86,7 +86,7 @@ def context(tmp_path: Path) -> Context:
         config=DatasetConfig.model_validate(values),
         base=tmp_path,
         store=Store(str(tmp_path / "store")),
-        snapshot=Snapshot("x.osm.pbf", "cd", None),
+        snapshot=Snapshot((OsmFile("x.osm.pbf", "cd", None),)),
         product=Product("local", "CC0", "nobody"),
         scenes=(SCENE,),
         area=shapely.to_wkb(shapely.box(*SCENE.footprint)),

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from pipeline.captions.checks.words import words_of
+from pipeline.captions.checks.words import stem, words_of
 from pipeline.evidence import Arrangement, Fact, RelationKind, Shape, Sinuosity
 from pipeline.types import GeometryKind
 
@@ -43,16 +43,18 @@ def looks(fact: Fact, said: str) -> bool:
     have = own_words((*fact.qualifiers, fact.singular))
     if said in ("multi-lane", "multilane", "multi lane"):
         return "lane" in have and bool(have & NUMBER_WORDS)
+    stems = _stems(have)
     for word in said.replace("-", " ").split():
-        if (
-            word in have
-            or word.removesuffix("s") in have
-            or (word in _EMPTY and " " in said.replace("-", " "))
-        ):
+        if word in have or stem(word) in stems or (word in _EMPTY and " " in said.replace("-", " ")):
             continue
         if not have & _IMPLIED.get(word, set()):
             return False
     return True
+
+
+@lru_cache(4096)
+def _stems(words: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(stem, words))
 
 
 def shaped(fact: Fact, said: str, side_m: float) -> bool:
@@ -65,12 +67,7 @@ def shaped(fact: Fact, said: str, side_m: float) -> bool:
         length, width = fact.extent_m
         if fact.kind is GeometryKind.LINE:
             return True
-        return (
-            width > 0
-            and length >= 2.2 * width
-            and (fact.axis is not None or length >= 2.5 * width)
-            and side_m > 0
-        )
+        return side_m > 0 and width > 0 and length >= (1.5 if fact.axis is not None else 1.9) * width
     return False
 
 
@@ -79,7 +76,7 @@ def winds(fact: Fact, said: str, words: str) -> bool:
     if fact.sinuosity is None:
         return said == "curving" and fact.count > 1 and fact.kind is GeometryKind.LINE
     if said == "curving":
-        gentle = "gent" in words or "slight" in words
+        gentle = ("gent" in words or "slight" in words) and "wind" not in words
         return fact.sinuosity is Sinuosity.CURVING or (fact.sinuosity is Sinuosity.WINDING and not gentle)
     return {"straight": Sinuosity.STRAIGHT, "winding": Sinuosity.WINDING, "loop": Sinuosity.LOOP}[
         said
@@ -123,7 +120,7 @@ def arranged(fact: Fact, said: str) -> bool:
                 or fact.arrangement is Arrangement.ALONG
                 or (along and fact.count > 1)
             )
-        case Arrangement.GRID:
+        case Arrangement.GRID | "ring":
             return False
         case Arrangement.CLUSTER:
             return "group" in words or "patch" in words
@@ -149,7 +146,8 @@ def measures(fact: Fact, unit: str, low: float, high: float) -> bool:
             low - 10 <= value <= high + 10
             for value in (fact.area_m2, each, fact.extent_m[0] * fact.extent_m[1])
         )
-    lengths = (fact.length_m, fact.length_m / max(fact.count, 1), *fact.extent_m)
+    extent = fact.extent_m[:1] if fact.length_m else fact.extent_m
+    lengths = (fact.length_m, fact.length_m / max(fact.count, 1), *extent)
     return any(low - 1 <= value <= high + 1 for value in lengths if value)
 
 

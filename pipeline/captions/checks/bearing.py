@@ -1,10 +1,10 @@
 """Whether the facts bear out what a text claims."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
-from pipeline.captions.checks import attributes, places
 from pipeline.captions.checks.claims import REASONS, Claim, Group, Kind, Mention
+from pipeline.captions.checks.holding import holds
 from pipeline.captions.checks.relations import related
 from pipeline.captions.checks.scene import Scene
 from pipeline.evidence import Fact
@@ -26,12 +26,7 @@ def unfounded(claims: list[Claim], scene: Scene) -> list[tuple[Reason, str]]:
             continue
         if mention.collective:
             said = [claim for claim in said if claim.kind is not Kind.COUNT]  # noqa: PLW2901
-        places_said = [claim for claim in said if claim.kind is Kind.PLACE]
-        if len(places_said) > 1:  # "in the top left, on the right and at the bottom": some here, some there
-            said = [  # noqa: PLW2901
-                c._replace(value=(c.value[0], "some")) if c.kind is Kind.PLACE and c.value[1] == "part" else c
-                for c in said
-            ]
+        said = _some_here_some_there(said)  # noqa: PLW2901
         alive, fewest = _bear_out(said, mention, mention.candidates, scene)
         if not alive and len(mention.candidates) > 1:
             own = [f for f in mention.candidates if f.id not in mention.uncounted]
@@ -48,20 +43,39 @@ def unfounded(claims: list[Claim], scene: Scene) -> list[tuple[Reason, str]]:
                 )
                 wrong.append((reason, claim.said))
             continue
-        for group in claim.about:
-            facts = [(fact, fact.id in m.uncounted) for m in group for fact in m.candidates]
-            if claim.kind is not Kind.SHARE and not all(made for _, made in facts):
-                first = group[0].candidates
-                facts = [(fact, made) for fact, made in facts if not made or fact in first]
-            if (
-                facts
-                and not any(_holds(claim, fact, scene, made) for fact, made in facts)
-                and not _summed(claim, scene)
-                and not _spared(claim, scene)
-            ):
-                wrong.append((REASONS[claim.kind], claim.said))
-                break
+        groups = [group for group in claim.about if any(mention.candidates for mention in group)]
+        if (
+            groups
+            and not any(_group_bears_out(claim, group, scene) for group in groups)
+            and not _summed(claim, scene)
+            and not _spared(claim, scene)
+        ):
+            wrong.append((REASONS[claim.kind], claim.said))
     return wrong
+
+
+def _some_here_some_there(said: list[Claim]) -> list[Claim]:
+    """With several places ("in the top left, on the right and to the south") only some things need be at each."""
+    places_said = [claim for claim in said if claim.kind in (Kind.PLACE, Kind.TOWARD)]
+    if len(places_said) < 2:
+        return said
+    return [
+        claim._replace(value=(claim.value[0], "some"))
+        if claim.kind is Kind.PLACE and claim.value[1] == "part"
+        else claim
+        for claim in said
+    ]
+
+
+def _group_bears_out(claim: Claim, group: Group, scene: Scene) -> bool:
+    facts = [(fact, fact.id in m.uncounted) for m in group for fact in m.candidates]
+    if claim.kind is not Kind.SHARE and not all(made for _, made in facts):
+        meant = [fact for m in group for fact in (m.candidates if m is group[0] else _own(m))]
+        facts = [(fact, made) for fact, made in facts if fact in meant]
+    if claim.kind in (Kind.COURSE, Kind.AXIS):  # lines run, what they cross does not
+        runs = [f.id for f in group[0].candidates if f.kind is GeometryKind.LINE]
+        facts = [(fact, made) for fact, made in facts if fact.id in runs] or facts
+    return any(holds(claim, fact, scene, made) for fact, made in facts)
 
 
 def _bear_out(
@@ -76,7 +90,7 @@ def _bear_out(
         bad = [
             claim
             for claim in claims
-            if not _holds(claim, fact, scene, made) or (made and listed and _of_each(claim))
+            if not holds(claim, fact, scene, made) or (made and listed and _of_each(claim))
         ]
         if not bad:
             alive.append(fact)
@@ -93,7 +107,7 @@ def _spared(claim: Claim, scene: Scene) -> bool:
     ):
         return False
     return any(
-        _holds(claim, fact, scene, fact.id in mention.uncounted)
+        holds(claim, fact, scene, fact.id in mention.uncounted)
         for mention in claim.spare
         if not any(mention in group for group in claim.about)
         for fact in mention.candidates
@@ -106,16 +120,19 @@ def _summed(claim: Claim, scene: Scene) -> bool:
     if claim.kind is not Kind.SHARE or len(claim.about) < 2:
         return False
     facts = [group[0].candidates[0] for group in claim.about if group[0].candidates]
-    return len(facts) == len(claim.about) and _holds(claim, _together(facts), scene)
+    return len(facts) == len(claim.about) and holds(claim, _together(facts), scene)
 
 
 def _relation_holds(claim: Claim) -> bool:
     family = str(claim.value)
     if any(mention.negated for group in (*claim.about, *claim.others) for mention in group):
         return True
+    failed = 0
+    strict = family.startswith(("dir ", "side ", "outside"))
     for group in claim.about:
         ones = [f for mention in group for f in mention.candidates]
-        others = [f for mention in claim.others[0] for f in mention.candidates]
+        contained = family in ("inside", "outside", "surrounds")
+        others = [f for m in claim.others[0] for f in (_own(m) if contained else m.candidates)]
         thirds: Iterable[Fact | None] = (
             [f for mention in claim.others[1] for f in mention.candidates]
             if len(claim.others) > 1
@@ -123,11 +140,24 @@ def _relation_holds(claim: Claim) -> bool:
         )
         if not ones or not others:  # a thing that is not there has been found already
             continue
-        if _made_of(group, claim.others[0]) or _is_whole(claim.others[0]):
+        if family == "inside" and {f.id for f in ones} == {f.id for f in others}:
             continue
-        if not any(related(a, b, c, family) for a in ones for b in others for c in thirds):
-            return False
-    return True
+        if _made_of(group, claim.others[0]) or (not strict and _is_whole(claim.others[0])):
+            continue
+        every = all if family in ("outside", "far") else any
+        pairs = [
+            (a, b, c) for a in ones for b in others for c in thirds if a.id != b.id or family == "between"
+        ]
+        if not pairs or not every(related(a, b, c, family) for a, b, c in pairs):
+            failed += 1
+    return not failed or (failed < len(claim.about) and not strict)
+
+
+def _own(mention: Mention) -> list[Fact]:
+    """The facts that a mention speaks of; those that are only made of such things where there are no others."""
+    if mention.mass:
+        return mention.candidates
+    return [fact for fact in mention.candidates if fact.id not in mention.uncounted] or mention.candidates
 
 
 def _is_whole(other: Group) -> bool:
@@ -142,84 +172,11 @@ def _made_of(one: Group, other: Group) -> bool:
     return any(fact.id in ids and fact.id in parts for mention in other for fact in mention.candidates)
 
 
-def _holds(claim: Claim, fact: Fact, scene: Scene, uncounted: bool = False) -> bool:  # noqa: FBT001, FBT002
-    """Whether a fact bears a claim out; `uncounted` where it is made of such things, in unknown number."""
-    if uncounted and claim.kind is Kind.COUNT:
-        low, high = claim.value
-        if low == high == 1:
-            return claim.about[0][0].concept not in _ONE_OF_MANY
-        return high > 1.5 and not (low == high or _exact(claim.value))
-    return _HOLDS[claim.kind](claim, fact, scene)
-
-
-def _counted(claim: Claim, fact: Fact, _scene: Scene) -> bool:
-    if fact.kind is GeometryKind.LINE and claim.said.startswith("the "):
-        return True
-    return attributes.counted(fact, *claim.value)
-
-
-def _toward(claim: Claim, fact: Fact, scene: Scene) -> bool:
-    if places.toward(fact, str(claim.value), scene.side_m):
-        return True
-    others = (other for group in claim.others for mention in group for other in mention.candidates)
-    return any(related(fact, other, None, f"dir {claim.value}") for other in others)
-
-
-def _aligned(claim: Claim, fact: Fact, scene: Scene) -> bool:
-    if places.points(fact, str(claim.value)):
-        return True
-    travels = claim.said.startswith(("from", "north to", "south to", "east to", "west to"))
-    return travels and _ends(fact, str(claim.value), scene.side_m)
-
-
-def _looks(claim: Claim, fact: Fact, scene: Scene) -> bool:
-    word = str(claim.value).partition(" ")[2]
-    return attributes.looks(fact, word) or (word.startswith("fenced") and scene.fenced(fact))
-
-
-_HOLDS: dict[Kind, Callable[[Claim, Fact, Scene], bool]] = {
-    Kind.COUNT: _counted,
-    Kind.SHARE: lambda c, f, _s: attributes.covers(f, *c.value),
-    Kind.MEASURE: lambda c, f, _s: attributes.measures(f, *c.value),
-    Kind.PLACE: lambda c, f, s: places.lies(f, c.value[0], c.value[1], s.side_m),
-    Kind.TOWARD: _toward,
-    Kind.WIDE: lambda _c, f, s: places.spreads(f, s.side_m),
-    Kind.WHOLE: lambda _c, f, _s: not f.edges,
-    Kind.EDGE: lambda c, f, _s: places.cut_off(f, str(c.value)),
-    Kind.REACH: lambda c, f, _s: places.reaches(f, str(c.value)),
-    Kind.COURSE: lambda c, f, s: places.runs(f, c.value[0], c.value[1], s.side_m),
-    Kind.AXIS: _aligned,
-    Kind.ATTRIBUTE: _looks,
-    Kind.SHAPE: lambda c, f, s: attributes.shaped(f, str(c.value), s.side_m),
-    Kind.SINUOSITY: lambda c, f, _s: attributes.winds(f, str(c.value), c.said),
-    Kind.SIZE: lambda c, f, s: attributes.sized(f, str(c.value), s.side_m, s.facts),
-    Kind.ARRANGEMENT: lambda c, f, _s: attributes.arranged(f, str(c.value)),
-    Kind.DOMINATE: lambda _c, f, s: attributes.dominates(f, s.facts),
-    Kind.RELATION: lambda _c, _f, _s: True,
-}
-"""How each kind of claim is held against a fact."""
-
-
-_ONE_OF_MANY = frozenset(
-    ["tree", "house", "building", "home", "greenhouse", "garage", "vine", "bush", "shrub", "grave"]
-)
-"""Things of which a fact with many of them does not bear a single one out."""
-
-
 def _of_each(claim: Claim) -> bool:
     """Whether something is said that what is made of such things does not bear out where there are things of its own."""
     if claim.kind is Kind.SHARE:
         return claim.about[0][0].concept == "water"
-    return claim.kind is not Kind.COUNT or (claim.value[0] > 1 and claim.value != (2, 1e9))
-
-
-def _ends(fact: Fact, axis: str, side_m: float) -> bool:
-    pair = {"NS": ("t", "b"), "EW": ("l", "r"), "NESW": ("tr", "bl"), "NWSE": ("tl", "br")}.get(axis)
-    return pair is not None and places.runs(fact, *pair, side_m)
-
-
-def _exact(value: tuple[float, float]) -> bool:
-    return value[1] - value[0] < 0.01
+    return claim.kind is not Kind.COUNT or claim.value[0] > 1
 
 
 def _together(facts: list[Fact]) -> Fact:

@@ -1,5 +1,6 @@
 """What the reader makes of a text: mentions of things, and claims about them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -104,7 +105,7 @@ class Claim(NamedTuple):
     said: str
     about: tuple[Group, ...]
     others: tuple[Group, ...] = ()
-    spare: Group = ()
+    spare: Sequence[Mention] = ()
 
 
 @dataclass(slots=True)

@@ -74,12 +74,18 @@ def next_content(items: list[Item], at: int) -> Item:
 FINITE = frozenset(
     ["border", "adjoin", "abut", "flank", "surround", "encircle", "enclose", "contain", "hold", "cross", "intersect", "span",
      "traverse", "line", "follow", "skirt", "accompany", "lie", "stand", "run", "pass", "cut", "flow", "meander", "wind",
-     "hug", "connect", "link", "host", "belong", "bisect", "divide", "frame"]
+     "hug", "connect", "link", "host", "belong", "bisect", "divide", "frame", "lead", "extend", "stretch", "weave", "snake",
+     "thread", "curve", "bend", "twist", "face", "front", "back", "overlook", "ring", "loop", "wrap", "wend", "form",
+     "share", "trace", "sit", "join", "meet", "feed", "serve", "drain", "empty", "impound", "retain", "bridge", "carry",
+     "comprise", "incorporate", "accommodate", "embrace", "envelop", "circle", "split", "harbor", "shelter", "open",
+     "encompass", "bear", "parallel", "shadow", "wander", "go", "make", "find", "pick"]
 )  # fmt: skip
 """Verbs of relations in the plural; those in the singular end in s."""
 
 WINDS = frozenset(
     [
+        "runs",
+        "run",
         "bends",
         "curves",
         "winds",
@@ -94,6 +100,96 @@ WINDS = frozenset(
     ]
 )
 """Finite verbs that say how a line runs."""
+
+ROWS = frozenset(["row of", "rows of"])
+
+GENERIC_NOUNS = frozenset(
+    [
+        "complex",
+        "complexes",
+        "site",
+        "sites",
+        "area",
+        "areas",
+        "zone",
+        "ground",
+        "grounds",
+        "facility",
+        "facilities",
+        "compound",
+        "premises",
+        "installation",
+        "installations",
+        "property",
+        "properties",
+        "estate",
+        "establishment",
+        "plot",
+        "plots",
+    ]
+)
+"""Nouns that say of what stands before them no more than that it is there."""
+
+MATERIALS = frozenset(
+    [
+        "grass",
+        "sand",
+        "gravel",
+        "clay",
+        "brick",
+        "stone",
+        "dirt",
+        "wood",
+        "metal",
+        "glass",
+        "steel",
+        "slate",
+        "tile",
+    ]
+)
+"""Nouns that are adjectives before another noun."""
+
+COLLECTIVES = frozenset(
+    [
+        "patches",
+        "patches of",
+        "groups",
+        "groups of",
+        "areas",
+        "areas of",
+        "stands",
+        "stands of",
+        "strips",
+        "strips of",
+        "pockets",
+        "pockets of",
+        "rows",
+        "blocks",
+        "blocks of",
+        "stretches",
+        "stretches of",
+        "tracts",
+        "swaths",
+        "swaths of",
+        "pieces",
+        "pieces of",
+        "sections",
+        "belts",
+        "belts of",
+        "bands",
+        "bands of",
+        "clumps",
+        "clumps of",
+        "plots",
+        "parcels",
+        "sets",
+        "sets of",
+        "bodies",
+        "expanses",
+        "expanses of",
+    ]
+)
+"""Words for several things as one, which may be counted for them."""
 
 FUNCTION_WORDS = frozenset(
     ["the", "of", "to", "for", "as", "from", "at", "on", "into", "onto", "there", "here", "and", "than", "so", "from above",

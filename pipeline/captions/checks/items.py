@@ -2,7 +2,7 @@
 
 import re
 
-from pipeline.captions.checks.lexicon import STOP, Entry, Item, Lexicon
+from pipeline.captions.checks.lexicon import STOP, Entry, Item, Lexicon, lexicon
 from pipeline.captions.checks.numbers import numbered
 from pipeline.captions.checks.placing import placed
 from pipeline.captions.checks.words import Words
@@ -14,7 +14,7 @@ _PUNCTUATION = {",": "comma", ";": "break", "(": "comma", ")": "comma", "—": "
 
 
 def items_of(
-    words: Words, lexicon: Lexicon, own: frozenset[str], nouns: dict[tuple[str, ...], Entry]
+    words: Words, lexicon: Lexicon, own: dict[str, Item], nouns: dict[tuple[str, ...], Entry]
 ) -> list[Item]:
     """The items of a text.
 
@@ -25,7 +25,7 @@ def items_of(
     lexicon
         The tables.
     own
-        Words of the qualifiers of the facts at hand, beyond the tables.
+        Words of the facts at hand, beyond the tables.
     nouns
         Noun phrases of the facts at hand that the tables lack.
     """
@@ -33,11 +33,15 @@ def items_of(
 
 
 def _phrases(
-    words: Words, lexicon: Lexicon, own: frozenset[str], nouns: dict[tuple[str, ...], Entry]
+    words: Words, lexicon: Lexicon, own: dict[str, Item], nouns: dict[tuple[str, ...], Entry]
 ) -> list[Item]:
     plain, said = words.plain, words.said
     phrases, ordinary = lexicon.phrases, lexicon.ordinary
-    capital = {n for n, word in enumerate(said) if word[0].isupper() and n and plain[n - 1] not in _ENDS}
+    capital = {
+        n
+        for n, word in enumerate(said)
+        if word[0].isupper() and n and len(word) > 1 and plain[n - 1] not in _ENDS
+    }
     firsts = {key[0] for key in nouns}
     items: list[Item] = []
     at, n = 0, len(plain)
@@ -68,7 +72,11 @@ def _phrases(
             items.append(_single(word, said[at], ordinary, own, begins=at not in capital))
         elif capital and _named(capital, said[at], item, at, end):
             items.append(Item("name", "", item.said))
-        elif item.kind == "noun" and word in own:
+        elif word in own and end == at + 1 and item.kind == "attr" and str(item.value).startswith("class "):
+            items.append(own[word])
+        elif (
+            word in own and item.kind in ("noun", "scene") and (end == at + 1 or plain[end - 1] == "surface")
+        ):
             items.append(Item("attr", f"own {item.said}", item.said, Entry("attr", "", noun=item.entry)))
         else:
             items.append(item)
@@ -81,7 +89,7 @@ def _named(capital: set[int], said: str, item: Item, at: int, end: int) -> bool:
     """Whether a phrase has a capital letter that is not that of a sentence's first word."""
     if capital.isdisjoint(range(at, end)):
         return False
-    return not (len(said) == 1 or (said.isupper() and item.kind == "noun"))
+    return not (len(said) == 1 or (said.isupper() and item.kind in ("noun", "pos", "axis")))
 
 
 _ENDS = frozenset(".!?:")
@@ -89,7 +97,7 @@ _ENDS = frozenset(".!?:")
 
 def _only_place(items: list[Item], entry: Item, plain: tuple[str, ...], after: int) -> bool:
     """Whether "right of" or "to the right" are parts of the name of a place: "bottom right of the image"."""
-    if entry.said.startswith(("part of", "parts of")):
+    if entry.kind == "vague" and entry.said.startswith(("part", "portion", "section")):
         return bool(items) and items[-1].kind == "pos"
     if entry.kind != "toward" and not (entry.kind == "relation" and str(entry.value).startswith("dir ")):
         return False
@@ -118,11 +126,12 @@ _REGIONS = frozenset(
         "section",
         "edges",
         "margin",
+        "hand",
     ]
 )
 
 
-def _single(word: str, said: str, ordinary: dict[str, Item], own: frozenset[str], *, begins: bool) -> Item:
+def _single(word: str, said: str, ordinary: dict[str, Item], own: dict[str, Item], *, begins: bool) -> Item:
     if _INTEGER.match(word):
         return Item("number", word.replace(",", ""), word)
     if not word[0].isalpha():
@@ -130,8 +139,23 @@ def _single(word: str, said: str, ordinary: dict[str, Item], own: frozenset[str]
             return STOP
         return Item(_PUNCTUATION.get(word, "symbol") or "unit", "% 0.01", word)
     if word in own:
-        return Item("attr", f"own {word}", word)
+        return own[word]
     known = ordinary.get(word)
-    if said[0].isupper() and (not begins or known is None):
+    if said[0].isupper() and len(said) > 1 and (not begins or known is None):
         return Item("name", "", said)
-    return known or Item("unknown", "", word)
+    return known or _compound(word) or Item("unknown", "", word)
+
+
+def _compound(word: str) -> Item | None:
+    """A noun written as one word of two: cornfields, scrubland."""
+    tables = lexicon()
+    for ending in _ENDINGS:
+        first = word.removesuffix(ending)
+        if first != word and (first in tables.phrases or first in tables.core):
+            last = ending.removesuffix("s")
+            return Item("noun", "", word, Entry("noun", "", f"{first} {last}", last != ending))
+    return None
+
+
+_ENDINGS = ("fields", "field", "lands", "land", "yards", "yard", "houses", "house", "grounds", "ground", "ways", "way", "paths",
+            "path")  # fmt: skip

@@ -77,6 +77,19 @@ class Lexicon:
     core: frozenset[str]
     ordinary: dict[str, Item]
 
+    def means_little(self, word: str) -> bool:
+        """Whether a word has no meaning by itself, or is an adjective."""
+        item = self.phrases.get(word, (None, {}))[0]
+        return item is None or item.kind == "attr"
+
+    def noun(self, words: tuple[str, ...]) -> Entry | None:
+        """The meaning of words as a noun."""
+        branch, item = self.phrases, None
+        for word in words:
+            item, branch = branch.get(word, (None, {}))
+        entry = item.entry if item else None
+        return entry if entry is None or entry.kind == "noun" else entry.noun
+
 
 _CLASSES = {"v": "verb", "g": "participle", "d": "participle", "o": "plain"}
 

@@ -38,6 +38,9 @@ def numbered(items: list[Item]) -> list[Item]:
                 hedge = (low, high)
             at += 1
             item = items[at]
+        if hedge and item.kind == "some" and items[at + 1].kind == "number":
+            at += 1
+            item = items[at]
         if (
             item.kind in ("relation", "plain", "some")
             and not hedge
@@ -49,6 +52,8 @@ def numbered(items: list[Item]) -> list[Item]:
                 hedge, item, at = factors, follows, at + 1
         if item.kind == "number":
             at = _number(items, at, hedge, found)
+        elif item.kind == "some" and items[at + 1].kind == "unit":  # "a few meters from"
+            at += 2
         elif item.kind == "some":
             low, high = map(float, str(item.value).split())
             found.append(Item("count", (low, high), item.said))
@@ -82,9 +87,9 @@ def numbered(items: list[Item]) -> list[Item]:
 
 _PREPOSITIONS_TOO = {
     "over": "cross",
-    "under": "unknown",
+    "under": "touch",
     "below": "dir b",
-    "around": "surrounds",
+    "around": "near",
     "close to": "near",
 }
 """Families of relations of hedges that no number follows."""
@@ -106,6 +111,9 @@ def _number(items: list[Item], at: int, hedge: tuple[float, float] | None, found
     if items[at].kind == "number" and "." not in said and value >= 20 and value % 10 == 0 and value < 100:
         value = high_value = value + float(str(items[at].value))  # twenty five
         at += 1
+    if items[at].said == "and" and items[at + 1].said == "a half":  # two and a half
+        value = high_value = value + 0.5
+        at += 2
     while items[at].kind == "scale":
         value = high_value = value * float(str(items[at].value))
         at += 1
@@ -121,6 +129,12 @@ def _number(items: list[Item], at: int, hedge: tuple[float, float] | None, found
     if item.kind == "unit":
         _measure(value, high_value, str(item.value), hedge, f"{said} {item.said}", found)
         at += 1
+        if items[at].said in _EXTENTS and found[-1].kind == "measure":
+            at += 1
+        if items[at].said in _APART or (
+            items[at].said in ("from", "from the") and items[at + 1].kind == "noun"
+        ):
+            found.pop()  # a distance, of which the facts at hand know little
         return after_scene(items, at) if found[-1].kind == "share" else at
     if item.said in ("lane", "lanes", "laned", "story", "stories", "track", "tracked") and value < 20:
         word = _WORD.get(int(value), said)
@@ -128,12 +142,21 @@ def _number(items: list[Item], at: int, hedge: tuple[float, float] | None, found
             Item("attr", f"lanes {word}-{_SINGULAR.get(item.said, item.said)}", f"{word} {item.said}")
         )
         return at + 1
-    if items[at].said in ("or so", "more or less"):
-        hedge, at = _HEDGED, at + 1
+    if items[at].said in ("or so", "more or less", "odd"):
+        hedge, at = (0.98, 1.2) if items[at].said == "odd" else _HEDGED, at + 1
+    if items[at].said == "of" and items[at + 1].kind == "article" and items[at + 2].kind != "region":
+        found.append(Item("count", (value - 1e-6, 1e9), said))  # "two of the houses"
+        return at
     low, high = hedge or (1.0, 1.0)
     low_count, high_count = value * low, high_value * high
     found.append(Item("count", (low_count - 1e-6, high_count + 1e-6), said))
     return at
+
+
+_EXTENTS = frozenset(["long", "wide", "broad", "across", "tall", "high", "deep", "thick"])
+
+
+_APART = frozenset(["away", "apart", "away from", "apart from", "distant", "farther", "further"])
 
 
 _SINGULAR = {"lanes": "lane", "laned": "lane", "stories": "story", "tracked": "track"}

@@ -36,7 +36,7 @@ def lies(fact: Fact, letters: str, region: str, side_m: float) -> bool:
     hit = mask & asked
     if len(sides) == 1:
         if not hit:
-            return bool(fact.ends) and all(cell(end) & asked for end in fact.ends)
+            return bool(fact.ends) and any(cell(end) & asked for end in fact.ends)
         if fact.kind is GeometryKind.LINE:
             return True
         against = mask & side(OPPOSITE[sides[0]])
@@ -94,7 +94,7 @@ def reaches(fact: Fact, letters: str) -> bool:
 
 def toward(fact: Fact, letters: str, side_m: float) -> bool:
     """Whether a thing lies in the direction of a side, or leads there."""
-    return lies(fact, letters, "part", side_m) or (bool(fact.ends) and reaches(fact, letters))
+    return lies(fact, letters, "some", side_m) or (bool(fact.ends) and reaches(fact, letters))
 
 
 def runs(fact: Fact, start: str, end: str, side_m: float) -> bool:
@@ -115,7 +115,8 @@ def runs(fact: Fact, start: str, end: str, side_m: float) -> bool:
         if fact.axis is axis and max(fact.extent_m) >= 0.5 * side_m:
             return True
     hit = covered(fact.positions)
-    return not fact.ends and fact.count > 1 and bool(hit & cells(start)) and bool(hit & cells(end))
+    reaching = fact.count > 1 or max(fact.extent_m) >= 0.5 * side_m
+    return not fact.ends and reaching and bool(hit & cells(start)) and bool(hit & cells(end))
 
 
 def points(fact: Fact, axis: str) -> bool:

@@ -101,6 +101,13 @@ def placed(items: list[Item]) -> list[Item]:
                 found.append(Item("place", (letters, "edges"), f"{item.said} edges"))
             at = after_scene(items, at + 2) if items[at + 2].said == "of" else at + 2
             continue
+        if item.kind == "count" and items[at + 1].said == "of":  # "three of its edges"
+            ahead = at + 2
+            while items[ahead].kind in ("article", "pron", "scene"):
+                ahead += 1
+            if items[ahead].kind == "region":
+                at = after_scene(items, ahead + 1) if items[ahead + 1].said == "of" else ahead + 1
+                continue
         found.append(item)
         at += 1
     return _courses(found)

@@ -22,7 +22,7 @@ def proper_nouns(text: str, task: Task) -> tuple[str, ...]:
     words = words_of(text)
     if task is Task.TITLE:
         words = in_sentence_case(words)
-    items = items_of(words, lexicon(), frozenset(), {})
+    items = items_of(words, lexicon(), {}, {})
     return (*references, *(item.said for item in items if item.kind == "name"))
 
 

@@ -1,10 +1,10 @@
 """Whether two things lie to each other as said."""
 
-from pipeline.captions.checks.sides import cells, covered, middle
+from pipeline.captions.checks.sides import cell, cells, covered, middle
 from pipeline.evidence import Fact, RelationKind
 from pipeline.types import GeometryKind
 
-_WIDE = 0.25
+_WIDE = 0.1
 """A line in the same part of the image as an area of this share may well cross it."""
 _FILLS = 0.85
 """Within a thing that covers so much of the image lies whatever is smaller."""
@@ -24,15 +24,21 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
     if one.id == other.id and family != "between":
         return False
     if family == "between":
-        return any(
-            r.kind is RelationKind.BETWEEN
-            and third is not None
-            and {r.other, r.third} == {other.id, third.id}
+        if third is None:
+            return False
+        if any(
+            r.kind is RelationKind.BETWEEN and {r.other, r.third} == {other.id, third.id}
             for r in one.relations
+        ):
+            return True
+        return _any(one, other, _BETWEEN_EACH_OTHER["flank"]) and _any(
+            one, third, _BETWEEN_EACH_OTHER["flank"]
         )
-    if family in ("inside", "surrounds", "through", "cross") and _around(one, other, family):
+    if family == "ringed":
+        return _around(one, other, family) or _hemmed(one, other) or related(one, other, None, "inside")
+    if family in ("surrounds", "through", "cross") and _around(one, other, family):
         return True
-    if family in ("inside", "surrounds") and _hemmed(*((one, other) if family == "inside" else (other, one))):
+    if family == "surrounds" and _hemmed(other, one):
         return True
     if family == "cross" and (_leads_through(one, other) or _leads_through(other, one)):
         return True
@@ -54,6 +60,8 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
                 or not _any(one, other, frozenset(RelationKind))
             )
         )
+    if family == "has":
+        return related(one, other, None, "surrounds") or related(one, other, None, "next")
     if family == "unknown":
         return False
     if family == "touch":
@@ -61,8 +69,11 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
     if family == "far":
         return not _any(one, other, frozenset(RelationKind)) and not _neighbors(one, other)
     if family == "amid":
-        around = other.count > 1 or other.share > one.share
-        return related(one, other, None, "inside") or (around and related(one, other, None, "touch"))
+        if other.count > 1:
+            return related(one, other, None, "touch")
+        return related(one, other, None, "ringed") or (
+            other.share > one.share and _any(one, other, frozenset(RelationKind))
+        )
     if family.startswith("dir "):
         return beyond(one, other, family.removeprefix("dir "))
     if family.startswith("side "):
@@ -73,10 +84,6 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
     if family == "through":
         return related(one, other, None, "inside") or related(one, other, None, "cross")
     if _any(one, other, _BETWEEN_EACH_OTHER[family]):
-        if family == "along":
-            return GeometryKind.LINE in (one.kind, other.kind) or _any(
-                one, other, frozenset([RelationKind.RUNS_ALONG])
-            )
         return True
     if family == "along" and one.arrangement is not None and one.arrangement == "along":
         return any(r.other == other.id for r in one.relations)
@@ -85,8 +92,8 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
 
 def _around(one: Fact, other: Fact, family: str) -> bool:
     """Whether things lie around another, as many do, or a line crosses a wide area, as far as their cells tell."""
-    if family in ("inside", "surrounds"):
-        many = other if family == "inside" else one
+    if family in ("ringed", "surrounds"):
+        many = other if family == "ringed" else one
         return many.count >= 3 and many.kind is not GeometryKind.LINE and related(one, other, None, "touch")
     wide = other.kind is GeometryKind.AREA and other.share >= _WIDE
     return wide and one.kind is GeometryKind.LINE and bool(covered(one.positions) & covered(other.positions))
@@ -112,9 +119,15 @@ def _leads_through(one: Fact, other: Fact) -> bool:
 
 def beyond(one: Fact, other: Fact, letters: str) -> bool:
     """Whether `one` lies in a direction of `other`, by the middles of their cells."""
-    (x0, y0), (x1, y1) = _middle(one), _middle(other)
-    offset = {"t": y1 - y0, "b": y0 - y1, "l": x1 - x0, "r": x0 - x1}
-    return all(offset[letter] >= 0.25 for letter in letters if letter != "c")
+    x1, y1 = _middle(other)
+    middles = [_middle(one)]
+    if one.count > 1:  # some to the west, some to the south of it
+        middles += [middle(cell(position)) for position in one.positions]
+    for x0, y0 in middles:
+        offset = {"t": y1 - y0, "b": y0 - y1, "l": x1 - x0, "r": x0 - x1}
+        if all(offset[letter] >= 0.25 for letter in letters if letter != "c"):
+            return True
+    return False
 
 
 def _against(one: Fact, other: Fact, letters: str) -> bool:

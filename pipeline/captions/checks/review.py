@@ -15,12 +15,6 @@ from pipeline.captions.checks.words import Words, words_of
 from pipeline.evidence import Evidence, Task
 from pipeline.types import Reason
 
-_SILENCE = frozenset(
-    ["building", "house", "home", "residence", "structure", "road", "street", "highway", "river", "lake", "water",
-     "body of water", "railway", "railway track", "railroad", "waterway", "forest", "residential building", "pond"]
-)  # fmt: skip
-"""Things of which a map's silence is taken for absence; of others nothing is known."""
-
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -76,7 +70,7 @@ def review(
     words = words_of(text)
     if task is Task.TITLE:
         words = in_sentence_case(words)
-    scene = scene_of(evidence, tables)
+    scene = scene_of(evidence)
     findings = [Finding(reason, said) for reason, said in form_faults(text, words, task)]
     findings += [Finding(Reason.NAME, said) for said in name_faults(text, words, evidence.names, scene.fine)]
     reading = Reader().read(items_of(words, tables, scene.own, scene.nouns))
@@ -103,9 +97,9 @@ def _check_things(reading: Reading, scene: Scene) -> tuple[int, list[Finding]]:
     for mention in reading.mentions:
         scene.find(mention)
         if mention.negated:
-            if mention.candidates or mention.concept not in _SILENCE:
+            if mention.candidates:
                 wrong.append(Finding(Reason.WRONG_NEGATION, mention.said))
-        elif not mention.candidates:
+        elif not mention.candidates and not scene.generic(mention):
             wrong.append(Finding(Reason.UNSUPPORTED_THING, mention.said))
     return len(reading.mentions), wrong
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pipeline.captions.checks.claims import Claim, Kind, Mention, Reading
 from pipeline.captions.checks.lexicon import Lexicon
 from pipeline.captions.checks.sides import cells
-from pipeline.captions.checks.words import Words
+from pipeline.captions.checks.words import Words, stem, words_of
 from pipeline.evidence import Task
 
 _CLOSEST, _CLOSEST_SHORT, _SHORT = 0.72, 0.82, 15
@@ -46,7 +46,10 @@ def _claimed(claim: Claim, original: Reading, words: Words) -> bool:
         case Kind.ARRANGEMENT if any(m.concept.startswith(str(claim.value)) for m in original.mentions):
             return True
         case Kind.ATTRIBUTE | Kind.SHAPE | Kind.ARRANGEMENT:
-            return any(other.kind is claim.kind and other.value == claim.value for other in originals)
+            if any(other.kind is claim.kind and other.value == claim.value for other in originals):
+                return True
+            said = [stem(word) for word in words_of(str(claim.value).rpartition(" ")[2]).plain]
+            return not {stem(word) for word in words.plain}.isdisjoint(said)
         case Kind.COUNT | Kind.SHARE | Kind.MEASURE:
             return _number_named(claim, originals)
         case Kind.PLACE:
@@ -55,8 +58,6 @@ def _claimed(claim: Claim, original: Reading, words: Words) -> bool:
             return not kinds.isdisjoint((Kind.COURSE, Kind.AXIS, Kind.REACH, Kind.EDGE))
         case Kind.EDGE:
             return not kinds.isdisjoint((Kind.EDGE, Kind.REACH, Kind.COURSE))
-        case Kind.RELATION:
-            return _relation_named(claim, originals, words)
         case _:
             return True
 
@@ -67,19 +68,16 @@ def _pairs(plain: tuple[str, ...]) -> Counter[tuple[str, str]]:
 
 
 def _named(mention: Mention, originals: list[Mention], lexicon: Lexicon) -> bool:
-    """Whether the original speaks of the thing, by the same or a narrower word, or by another of the same fact."""
+    """Whether the original speaks of the thing: by the same or a narrower word, or by any word for the same fact."""
     if mention.negated:
         return any(o.negated and o.concept == mention.concept for o in originals)
-    for other in originals:
-        if not other.negated and mention.concept in lexicon.kinds.get(other.concept, {other.concept: True}):
-            return True
-    ids = {fact.singular for fact in mention.candidates}
-    own = {fact.singular for o in originals if not o.negated for fact in o.candidates if fact.singular in ids}
+    known = {fact.id for other in originals if not other.negated for fact in other.candidates}
+    if any(fact.id in known for fact in mention.candidates):
+        return True
     return any(
-        mention.concept == fact.singular and o.concept == fact.singular
-        for o in originals
-        for fact in o.candidates
-        if fact.singular in own
+        mention.concept in lexicon.kinds.get(other.concept, {other.concept: True})
+        for other in originals
+        if not other.negated
     )
 
 
@@ -107,53 +105,5 @@ def _place_named(claim: Claim, originals: list[Claim]) -> bool:
         if other.kind in (Kind.TOWARD, Kind.EDGE, Kind.REACH) and asked & cells(str(other.value)):
             return True
         if other.kind is Kind.COURSE and any(asked & cells(str(letters)) for letters in other.value):
-            return True
-    return False
-
-
-_FAMILIES = {
-    "next": 1,
-    "near": 1,
-    "flank": 1,
-    "along": 1,
-    "cross": 2,
-    "through": 2,
-    "inside": 3,
-    "surrounds": 3,
-    "amid": 3,
-}
-_FAMILY_WORDS = {
-    1: frozenset(
-        [
-            "next",
-            "beside",
-            "near",
-            "nearby",
-            "along",
-            "alongside",
-            "adjacent",
-            "adjoining",
-            "bordering",
-            "neighboring",
-        ]
-    ),
-    2: frozenset(["over", "cross", "crosses", "crossing", "crossed", "through", "across", "under"]),
-    3: frozenset(["inside", "within", "surrounds", "surrounded", "among", "amid", "contains", "containing"]),
-}
-
-
-def _relation_named(claim: Claim, originals: list[Claim], words: Words) -> bool:
-    """Whether a relation is in the original; that things of one image are near each other always is."""
-    if claim.value in ("near", "across", "touch") or str(claim.value).startswith("dir"):
-        return True
-    family = _FAMILIES.get(str(claim.value), str(claim.value))
-    if isinstance(family, int) and not _FAMILY_WORDS[family].isdisjoint(words.plain):
-        return True
-    for other in originals:
-        if other.kind is Kind.RELATION:
-            known = _FAMILIES.get(str(other.value), str(other.value))
-            if known == family or {known, family} <= {2, 3}:
-                return True
-        if other.kind is Kind.ARRANGEMENT and family == 1 and other.value in ("along", "row", "scattered"):
             return True
     return False

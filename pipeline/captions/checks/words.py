@@ -69,3 +69,12 @@ def _plain(token: str) -> str:
         if found:
             word = head if tail == "s" else head + tail
     return _SPELLINGS.get(word, word)
+
+
+@lru_cache(4096)
+def stem(word: str) -> str:
+    """A word without the endings in which adjectives of one material differ: tile, tiled; wood, wooden; sand, sandy."""
+    for ending in ("ing", "ed", "en", "es", "e", "y", "s"):
+        if word.endswith(ending) and len(word) >= len(ending) + 3 and not word.endswith("ss"):
+            return word[: -len(ending)]
+    return word

@@ -1,0 +1,207 @@
+"""To which things of a clause a claim belongs: what stands before a noun, after it, or waits for it."""
+
+from pipeline.captions.checks.claims import Claim, Group, Kind, Mention, Value
+from pipeline.captions.checks.clause import Clause
+from pipeline.captions.checks.grammar import AFTER_SUBJECTS, DESCRIBING, FUNCTION_WORDS, LOOSE, PREDICATING
+from pipeline.captions.checks.lexicon import Item
+
+
+class Attachment(Clause):
+    """A clause to which things and claims are added as they are read."""
+
+    __slots__ = ()
+
+    def place(self, mention: Mention) -> None:
+        """Give a thing its part in the clause: object of a relation, subject, or just the last thing named."""
+        if self.relation is not None:
+            family, said, about = self.relation
+            if family == "between" and not self.between:
+                self.between = [mention]
+                self.last = mention
+                return
+            others: tuple[Group, ...] = ((mention,),)
+            if family == "between":
+                others = ((self.between[0],), (mention,))
+                self.between = []
+            self.relation = None
+            self.related = about
+            if about:
+                self.reading.claims.append(Claim(Kind.RELATION, family, said, about, others))
+            else:
+                self.fronted = (family, said, others)
+                self.last = mention
+                self.waiting.append((Kind.RELATION, family, said))
+                return
+        elif self.linked and self.conjoined and not self.subject and self._fronted():
+            family, said, others = self.fronted
+            self.fronted = (family, said, ((*others[0], mention),))
+            self.last = mention
+            return
+        elif not self.subject or (self.linked and not self.verb and not self.scene and self.joins):
+            self.subject = [*self.subject, (mention,)]
+            self.verb = self.verb or self.inverted
+            self.release(mention)
+        elif self.waiting:
+            self.release(mention)
+        elif self.previous == "conj" and self.shared:
+            for kind, value, said in self.shared if self.follows not in AFTER_SUBJECTS else ():
+                self.claim(kind, value, said, ((mention,),))
+        self.since.append(mention)
+        self.last = mention
+        self.linked = False
+
+    def _fronted(self) -> bool:
+        return bool(self.waiting) and self.waiting[-1][0] is Kind.RELATION
+
+    def release(self, mention: Mention) -> None:
+        """Say of a thing what came before it: "On the left is a pond"."""
+        for kind, value, said in self.waiting:
+            if kind in LOOSE:
+                self.reading.claims.append(Claim(kind, value, said, ((mention,),), (), self.span))
+            elif kind is Kind.RELATION:
+                family, words, others = self.fronted
+                self.reading.claims.append(Claim(kind, family, words, ((mention,),), others))
+            elif kind is Kind.TOWARD:
+                about: tuple[Group, ...] = ((mention,),)
+                earlier = self.earlier(about)
+                self.reading.claims.append(Claim(kind, value, said, about, (earlier,), self.segment))
+            else:
+                self.claim(kind, value, said, ((mention,),))
+        self.shared = [w for w in self.waiting if w[0] is Kind.PLACE]
+        self.waiting = []
+
+    def before_noun(self, items: list[Item], at: int) -> bool:
+        """Whether what stands here belongs to a noun that follows."""
+        ahead = at + 1
+        while True:
+            kind, said = items[ahead].kind, items[ahead].said
+            if kind in ("noun", "scene"):
+                return True
+            if (
+                kind in ("attr", "shape", "sinuosity", "size", "count", "arrangement", "axis")
+                or (
+                    kind == "plain"
+                    and said in ("of", "other", "roughly", "gently", "more", "further", "of the", "main")
+                )
+                or (
+                    kind in ("comma", "conj")
+                    and (items[ahead + 1].kind == items[at].kind or items[ahead + 1].kind in DESCRIBING)
+                    and (items[ahead + 1].kind != "count" or items[at].kind == "count")
+                    and items[at].kind in DESCRIBING
+                )
+                or (kind == "plain" and said not in FUNCTION_WORDS)
+                or kind == "scenic"
+            ):
+                ahead += 1
+            else:
+                return bool(self.article) and ahead > at + 1 and _doubles(items[ahead - 1])
+
+    def flush(self) -> None:
+        """Say what stood before no noun."""
+        for kind, value, said in self.modifiers:
+            self.say(kind, value, said, [], 0)
+        self.modifiers.clear()
+
+    def say(self, kind: Kind, value: Value, said: str, items: list[Item], at: int) -> None:
+        """Attach something that does not stand before a noun."""
+        if kind is Kind.MEASURE and not self.last and items and items[at + 1].said == "of":
+            self.waiting.append((kind, value, said))
+            return
+        if kind is Kind.MEASURE and (self.scene or not self.last):
+            self.reading.extent_m.append((str(value[0]), float(value[1]), float(value[2])))
+            return
+        if self.excepted and kind in (Kind.PLACE, Kind.TOWARD):
+            self.excepted = False
+            self.waiting.append((kind, value, said))
+            return
+        if self.relation is not None and kind is not Kind.COUNT:
+            self.relation = None
+        if not self.since and not self.subject:
+            self.waiting.append((kind, value, said))
+            return
+        if self.leaving and kind is Kind.PLACE:  # "leaving the north to a forest"
+            self.leaving = False
+            self.waiting.append((kind, value, said))
+            return
+        if self.fronts(kind, items, at):
+            self.waiting.append((kind, value, said))
+            return
+        if kind is Kind.TOWARD:
+            about = self.targets()
+            if self.last and self.previous in ("noun", "attr"):
+                about = tuple(self.subject) if self.of_verb and self.subject else ((self.last,),)
+            spare = tuple(self.segment)
+            self.reading.claims.append(Claim(kind, value, said, about, (self.earlier(about),), spare))
+            return
+        about = self.targets()
+        if kind in (Kind.COURSE, Kind.AXIS) and self.previous == "noun" and self.related:
+            about = self.related
+        elif kind in (Kind.COURSE, Kind.AXIS) and len(about) == 1 and about[0][0] is self.last:
+            known = {m for group in self.subject for m in group}
+            if self.last not in known:  # rather the subject than what it crosses
+                about = ((*about[0][1:], self.last),)
+        spare = tuple(self.segment) if kind in LOOSE and self.previous != "verb" else ()
+        self.reading.claims.append(Claim(kind, value, said, about, (), spare))
+
+    def fronts(self, kind: Kind, items: list[Item], at: int) -> bool:
+        """Whether a place opens a clause of its own: "..., and at the bottom is a house"."""
+        if kind not in (Kind.PLACE, Kind.TOWARD, Kind.SHARE) or self.previous not in (
+            "conj",
+            "comma",
+            "break",
+        ):
+            return False
+        if items[at - 1].kind == "comma" and items[at - 2].kind == items[at + 1].kind == "place":
+            return False  # "in the top left, top right and bottom left"
+        ahead = at + 1
+        while items[ahead].kind in ("plain", "article", "place") and items[ahead].said != "of":
+            ahead += 1
+        if items[ahead].kind == "comma":
+            ahead += 1
+            while items[ahead].kind in ("plain", "article", "attr", "shape", "size", "sinuosity", "count"):
+                ahead += 1
+            if kind is Kind.TOWARD and items[ahead].kind == "noun":
+                return True
+            return items[ahead].kind == "noun" and items[ahead + 1].kind in ("verb", "participle", "relation")
+        return items[ahead].kind in ("verb", "noun", "attr", "shape", "size", "sinuosity", "count")
+
+    def targets(self) -> tuple[Group, ...]:
+        """The things of which something is said that follows them."""
+        last = self.last
+        if last is None:
+            return tuple(self.subject)
+        if self.previous in ("verb", "dominate") and self.subject:
+            return tuple(self.subject)
+        if self.scene:
+            return ((last,),)
+        options = {m for group in self.subject for m in group}
+        if last in options:
+            if self.verb:
+                return tuple(self.subject)
+            return next((group,) for group in self.subject if last in group)
+        if self.previous in ("noun", "attr", "relation") and not self.verb:
+            return ((last,),)
+        if self.by and self.previous == "noun":
+            return ((last,),)
+        return ((last, *sorted(options, key=self.reading.mentions.index)),)
+
+    def stands_alone(self, item: Item, items: list[Item], at: int) -> bool:
+        """Whether an adjective that is a noun as well is one here: "wheat covers the left", "scree on the right"."""
+        if self.article:
+            return True
+        if self.previous in PREDICATING:
+            return False
+        follows = items[at + 1].kind
+        own = str(item.value).startswith("own ") and items[at - 1].said != "of"
+        return follows in AFTER_SUBJECTS or (own and follows in ("place", "toward", "comma", "conj", "stop"))
+
+    def with_owner(self, about: tuple[Group, ...]) -> tuple[Group, ...]:
+        """In "a farm with a pond beside a road" and "a farm and a barn, beside a road" either may be beside it."""
+        if len(about) == 1 and self.previous in ("noun", "comma") and not self.verb and not self.relation:
+            return (tuple(dict.fromkeys((*about[0], *(m for group in self.subject for m in group)))),)
+        return about
+
+
+def _doubles(item: Item) -> bool:
+    """Whether an adjective is a noun as well: "a cobbled square"."""
+    return item.entry is not None and item.entry.noun is not None

@@ -1,0 +1,91 @@
+"""Whether a fact bears a claim out."""
+
+from collections.abc import Callable
+
+from pipeline.captions.checks import attributes, places
+from pipeline.captions.checks.claims import Claim, Kind
+from pipeline.captions.checks.relations import related
+from pipeline.captions.checks.scene import Scene
+from pipeline.evidence import Fact
+from pipeline.types import GeometryKind
+
+
+def holds(claim: Claim, fact: Fact, scene: Scene, uncounted: bool = False) -> bool:  # noqa: FBT001, FBT002
+    """Whether a fact bears a claim out; `uncounted` where it is made of such things, in unknown number."""
+    if (
+        uncounted
+        and claim.kind is Kind.COUNT
+        and not claim.said.endswith(_COLLECTED)
+        and not claim.about[0][0].concept.startswith("row of")
+    ):
+        low, high = claim.value
+        if low == high == 1:
+            return claim.about[0][0].concept not in _ONE_OF_MANY
+        return high > 1.5 and not (low == high or _exact(claim.value))
+    return _HOLDS[claim.kind](claim, fact, scene)
+
+
+def _toward(claim: Claim, fact: Fact, scene: Scene) -> bool:
+    if places.toward(fact, str(claim.value), scene.side_m):
+        return True
+    if claim.said.endswith(("ward", "wards", "bound")) and fact.kind is GeometryKind.LINE:
+        return places.points(fact, _ALONG[str(claim.value)])
+    others = (other for group in claim.others for mention in group for other in mention.candidates)
+    return any(related(fact, other, None, f"dir {claim.value}") for other in others)
+
+
+_ALONG = {"t": "NS", "b": "NS", "l": "EW", "r": "EW", "tr": "NESW", "bl": "NESW", "tl": "NWSE", "br": "NWSE"}
+"""The axis along which something heads toward a side."""
+
+
+def _aligned(claim: Claim, fact: Fact, scene: Scene) -> bool:
+    if places.points(fact, str(claim.value)):
+        return True
+    travels = claim.said.startswith(("from", "north to", "south to", "east to", "west to"))
+    return travels and _ends(fact, str(claim.value), scene.side_m)
+
+
+def _looks(claim: Claim, fact: Fact, scene: Scene) -> bool:
+    word = str(claim.value).partition(" ")[2]
+    return attributes.looks(fact, word) or (word.startswith("fenced") and scene.fenced(fact))
+
+
+_HOLDS: dict[Kind, Callable[[Claim, Fact, Scene], bool]] = {
+    Kind.COUNT: lambda c, f, _s: attributes.counted(f, *c.value),
+    Kind.SHARE: lambda c, f, _s: attributes.covers(f, *c.value),
+    Kind.MEASURE: lambda c, f, _s: attributes.measures(f, *c.value),
+    Kind.PLACE: lambda c, f, s: places.lies(f, c.value[0], c.value[1], s.side_m),
+    Kind.TOWARD: _toward,
+    Kind.WIDE: lambda _c, f, s: places.spreads(f, s.side_m),
+    Kind.WHOLE: lambda _c, f, _s: not f.edges,
+    Kind.EDGE: lambda c, f, _s: places.cut_off(f, str(c.value)),
+    Kind.REACH: lambda c, f, _s: places.reaches(f, str(c.value)),
+    Kind.COURSE: lambda c, f, s: places.runs(f, c.value[0], c.value[1], s.side_m),
+    Kind.AXIS: _aligned,
+    Kind.ATTRIBUTE: _looks,
+    Kind.SHAPE: lambda c, f, s: attributes.shaped(f, str(c.value), s.side_m),
+    Kind.SINUOSITY: lambda c, f, _s: attributes.winds(f, str(c.value), c.said),
+    Kind.SIZE: lambda c, f, s: attributes.sized(f, str(c.value), s.side_m, s.facts),
+    Kind.ARRANGEMENT: lambda c, f, _s: attributes.arranged(f, str(c.value)),
+    Kind.DOMINATE: lambda _c, f, s: attributes.dominates(f, s.facts),
+    Kind.RELATION: lambda _c, _f, _s: True,
+}
+"""How each kind of claim is held against a fact."""
+
+
+def _ends(fact: Fact, axis: str, side_m: float) -> bool:
+    pair = {"NS": ("t", "b"), "EW": ("l", "r"), "NESW": ("tr", "bl"), "NWSE": ("tl", "br")}.get(axis)
+    return pair is not None and places.runs(fact, *pair, side_m)
+
+
+def _exact(value: tuple[float, float]) -> bool:
+    return value[1] - value[0] < 0.01
+
+
+_COLLECTED = " of"
+"""What follows the number of groups of things: "two patches of trees" are counted, the trees are not."""
+
+_ONE_OF_MANY = frozenset(
+    ["tree", "house", "building", "home", "greenhouse", "garage", "vine", "bush", "shrub", "grave"]
+)
+"""Things of which a fact with many of them does not bear a single one out."""

@@ -1,0 +1,62 @@
+"""Words that stand for things named before: it, which, the latter."""
+
+from pipeline.captions.checks.claims import Claim, Group, Kind
+from pipeline.captions.checks.lexicon import Item
+from pipeline.captions.checks.relating import Relating
+
+
+class Referring(Relating):
+    """Reads pronouns."""
+
+    __slots__ = ()
+
+    def _on_pron(self, item: Item, _items: list[Item], _at: int) -> None:
+        if item.said in ("its", "their", "whose"):
+            self.owner = tuple(m for group in (self.subject or self.antecedent()) for m in group)
+            self.owner += tuple(m for m in self.sentence if m not in self.owner)
+        if self.previous == "relation":  # "next to it": seen to already
+            return
+        if not self.subject and not self.since and item.said not in ("its", "their", "itself", "themselves"):
+            self.subject = self.antecedent()
+            self.since = [m for group in self.subject for m in group]
+            self.last = self.since[0] if self.since else self.last
+
+    def _on_each(self, item: Item, _items: list[Item], _at: int) -> None:
+        """The former, the latter: one of the subjects."""
+        now = {m for group in self.subject for m in group} if not self.opened else set()
+        named = [m for m in self.sentence if m not in now and m not in self.since]
+        named = named if len(named) > 1 else self.prior
+        if item.said in ("the former", "the latter") and len(named) > 1:
+            meant = tuple(named[-1:] if item.said == "the latter" else named[:-1])
+            if self.relation is not None:
+                family, said, about = self.relation
+                self.relation = None
+                if about:
+                    self.reading.claims.append(Claim(Kind.RELATION, family, said, about, (meant,)))
+            elif not self.subject or self.opened:
+                self.subject, self.last = [meant], meant[0]
+                self.since = list(meant)
+        elif self.subject:
+            self.subject = [tuple(dict.fromkeys(m for group in self.subject for m in group))]
+            self.last = self.subject[0][0]
+            self.previous = "verb"
+
+    def _on_rel(self, item: Item, items: list[Item], at: int) -> None:
+        if self.led or self.last is None:
+            self.led = False
+            return
+        if item.said == "where" or (
+            item.said != "whose"
+            and items[at + 1].kind
+            in ("article", "noun", "count", "attr", "share", "size", "place", "relation")
+            and not (items[at + 1].kind == "relation" and self._finite(items[at + 1]))
+        ):
+            self._on_break(item, items, at)
+            return
+        options: Group = (self.last, *(m for group in self.subject for m in group if m is not self.last))
+        self.flush()
+        self.before = self.subject or self.before
+        self.subject = [options]
+        self.since = [self.last]
+        self.verb = False
+        self.edge = None

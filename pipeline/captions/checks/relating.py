@@ -1,0 +1,173 @@
+"""Verbs and relations: who does what to whom."""
+
+from pipeline.captions.checks.attachment import Attachment
+from pipeline.captions.checks.claims import Claim, Group, Kind
+from pipeline.captions.checks.grammar import FINITE, inverts, next_content, opens_clause
+from pipeline.captions.checks.lexicon import Item
+
+
+class Relating(Attachment):
+    """Reads verbs, participles, relations and the places where things end."""
+
+    __slots__ = ()
+
+    def _on_verb(self, item: Item, _items: list[Item], _at: int) -> None:
+        self.flush()
+        self.linked = False
+        self.edge = Kind.REACH if item.kind == "reach" else None
+        if self.since and not self.relation and (self.verb or self.scene) and self.opened:
+            self.before = self.subject or self.before
+            self.subject = [(m,) for m in self.since]
+            self.scene = False
+        elif self.since and not self.relation and self.opened:
+            known = {m for group in self.subject for m in group}
+            self.subject = [*self.subject, *((m,) for m in self.since if m not in known)]
+        self.negated = False
+        self.opened = False
+        self.verb = self.verb or bool(self.subject)
+        self.inverted = not self.subject
+        self.of_verb = False
+
+    def _on_participle(self, item: Item, _items: list[Item], _at: int) -> None:
+        self.flush()
+        self.edge = None
+        self.leaving = item.said in ("leaving", "giving")
+
+    def _on_passive(self, item: Item, items: list[Item], at: int) -> None:
+        self._on_participle(item, items, at)
+
+    def _on_dominate(self, item: Item, items: list[Item], at: int) -> None:
+        if next_content(items, at).kind == "place":
+            self._on_verb(item, items, at)
+            return
+        self.flush()
+        if item.said in ("dominates", "dominate", "prevails"):
+            self._on_verb(item, items, at)
+            self.previous = "verb"
+        self.say(Kind.DOMINATE, item.value, item.said, items, at)
+
+    def _on_relation(self, item: Item, items: list[Item], at: int) -> None:
+        self.flush()
+        if item.said == "by" and self.previous in ("place", "toward") and self.reading.claims:
+            claim = self.reading.claims[-1]  # "bounded in the east by a road"
+            if claim.kind in (Kind.PLACE, Kind.TOWARD) and self.subject:
+                letters = claim.value if claim.kind is Kind.TOWARD else claim.value[0]
+                self.reading.claims.pop()
+                self.waiting.append((Kind.TOWARD, letters, claim.said))
+                return
+        self.linked = False
+        self.edge = None
+        self.article = ""
+        self.by = item.said.endswith(" by")
+        family = str(item.value)
+        after = items[at + 1]
+        if after.kind == "article":
+            after = items[at + 2]
+        if self.scene and not self.since and family in ("surrounds", "inside"):
+            return
+        if item.said == "by" and self.previous in ("participle", "passive"):
+            return
+        if family == "across":
+            opens = self.previous in ("conj", "comma", "stop", "break") or not (self.subject or self.since)
+            family = "near" if opens else "through"
+        if after.said == "it" and family in ("through", "cross"):  # it may be the image
+            return
+        if family == "touch" and (
+            after.kind == "place" or (after.kind == "plain" and items[at + 2].kind == "place")
+        ):
+            self._on_reach(item, items, at)
+            return
+        if after.kind == "pron" and family == "between":
+            return
+        if after.kind == "pron":
+            self._relate_to_it(item, items, at, family)
+            return
+        if after.kind in ("stop", "comma", "conj", "break") and family != "inside":
+            return
+        if after.kind == "verb":  # "inside is a pond"
+            return
+        if after.kind == "rel" and self.last is not None:
+            named = (self.last, *(m for m in self.sentence if m is not self.last))
+            self.fronted = (family, item.said, (named,))
+            self.waiting.append((Kind.RELATION, family, item.said))
+            self.new_clause()
+            self.led = True
+            return
+        if self.previous in ("conj", "break") and inverts(items, at):
+            self.new_clause()
+        if self._finite(item):
+            self._on_verb(item, items, at)
+            self.of_verb = family not in ("inside", "between")
+            about = tuple(self.subject)
+        else:
+            about = self.targets() if (self.subject or self.since) else ()
+            about = self.with_owner(about)
+        self.relation = (family, item.said, about)
+
+    def _relate_to_it(self, item: Item, items: list[Item], at: int, family: str) -> None:
+        """A relation to "it": to any thing named before."""
+        coordinate = items[at - 2].kind in ("toward", "relation", "place", "toits")
+        if self.previous in ("conj", "comma", "break") and not coordinate and opens_clause(items, at):
+            self.new_clause()
+        others = tuple(self.antecedent())
+        if self.subject or self.since:
+            finite = self._finite(item)
+            if finite:
+                self._on_verb(item, items, at)
+            about = tuple(self.subject) if finite and self.subject else self.targets()
+            if not finite and self.last and self.previous != "verb":
+                about = ((self.last,),)
+            said = {m for group in about for m in group}
+            earlier = self.earlier(about)
+            earlier += tuple(m for m in (*self.prior, *self.meant) if m not in said and m not in earlier)
+            if earlier:
+                self.reading.claims.append(Claim(Kind.RELATION, family, item.said, about, (earlier,)))
+        elif others:
+            merged: Group = tuple(m for group in others for m in group)
+            self.fronted = (family, item.said, (merged,))
+            self.waiting.append((Kind.RELATION, family, item.said))
+
+    def _finite(self, item: Item) -> bool:
+        first = item.said.partition(" ")[0]
+        return (first.endswith("s") and first not in ("across", "crossings")) or first in FINITE
+
+    def _on_toits(self, item: Item, items: list[Item], at: int) -> None:
+        if self.last is None:
+            return
+        others = [m for group in (self.subject or self.before) for m in group if m is not self.last]
+        others = others or [m for group in self.before for m in group if m is not self.last]
+        if self.since and others:
+            letters = f"dir {item.value}"
+            self.reading.claims.append(
+                Claim(Kind.RELATION, letters, item.said, ((self.last,),), (tuple(others),))
+            )
+        elif not self.since and self.subject and items[at + 1].kind in ("stop", "break"):
+            letters = f"side {item.value}"
+            self.reading.claims.append(
+                Claim(Kind.RELATION, letters, item.said, tuple(self.subject), ((self.last,),))
+            )
+        elif not self.since:
+            self.waiting.append((Kind.TOWARD, item.value, item.said))
+
+    def _on_beyond(self, item: Item, items: list[Item], at: int) -> None:
+        self.flush()
+        if item.said == "beyond" and next_content(items, at).kind == "noun":
+            self._on_relation(Item("relation", "outside", item.said), items, at)
+            return
+        self.edge = Kind.EDGE
+        ahead = items[at + 1]
+        if ahead.kind == "article":
+            ahead = items[at + 2]
+        if ahead.kind == "scene":
+            self.say(Kind.EDGE, "", item.said, items, at)
+
+    def _on_reach(self, item: Item, items: list[Item], at: int) -> None:
+        if item.said[-1] != "g" and item.said not in ("from the", "touch"):
+            self._on_verb(item, items, at)
+        self.edge = Kind.REACH
+
+    def _on_break(self, _item: Item, _items: list[Item], _at: int) -> None:
+        self.flush()
+        self.before = self.subject or self.before
+        self.subject = []
+        self.clear_clause()

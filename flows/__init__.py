@@ -1,1 +1,1 @@
-"""Prefect flows and deployments; the only place that may import prefect."""
+"""Prefect flows and deployments over the library. Nothing else imports prefect; no truth is kept here."""

@@ -16,6 +16,9 @@ from pipeline.sources import Model
 MainTask: TypeAlias = Literal["area", "non_area", "scene"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+KEY = "SKYTELLER_OPENAI_KEY"
+"""Environment variable of the servers' key, where a config has one annotator and names no other."""
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SPEED_ONLY = frozenset({
     "block_size", "cpu_offload_gb", "data_parallel_size", "disable_custom_all_reduce", "disable_log_stats",
@@ -144,7 +147,8 @@ class VllmAnnotator(_LanguageModel):
 class OpenaiAnnotator(_LanguageModel):
     """A model behind one or many OpenAI-compatible servers, for example of ``vllm serve``.
 
-    A key is taken from the environment variable ``SKYTELLER_OPENAI_KEY``.
+    A key is never part of a config: `key_env` names the environment variable that holds it. It goes to the servers of
+    one host and to nothing else.
     """
 
     type: Literal["openai"]
@@ -155,6 +159,11 @@ class OpenaiAnnotator(_LanguageModel):
     )
     endpoints: list[str] = Field(
         default=[], exclude=True, description="Base urls of the servers, such as http://127.0.0.1:8000/v1."
+    )
+    key_env: str | dict[str, str] | None = Field(
+        default=None,
+        exclude=True,
+        description="Environment variable of the servers' key; with servers on several hosts, one by host.",
     )
     in_flight: int = Field(
         default=64, ge=1, le=10_000, exclude=True, description="Requests in flight per server."
@@ -176,7 +185,7 @@ class OpenaiAnnotator(_LanguageModel):
                 msg = f"{url!r} is not the base url of a server; write it like http://127.0.0.1:8000/v1"
                 raise ValueError(msg)
             if parts.username or parts.password:
-                msg = f"the url of {parts.hostname} holds a password; keys belong in SKYTELLER_OPENAI_KEY"
+                msg = f"the url of {parts.hostname} holds a password; keys belong in {KEY}, see `key_env`"
                 raise ValueError(msg)
         if len({url.rstrip("/") for url in endpoints}) < len(endpoints):
             msg = "the same endpoint is named twice"
@@ -241,6 +250,12 @@ class VllmCaptions(_Wanted, VllmAnnotator):
 
 class OpenaiCaptions(_Wanted, OpenaiAnnotator):
     """Captions of one model behind servers."""
+
+    key_env: str | dict[str, str] | None = Field(
+        default=KEY,
+        exclude=True,
+        description="As of an annotator; by default SKYTELLER_OPENAI_KEY, if that is set.",
+    )
 
 
 class SeveralCaptions(_Wanted):

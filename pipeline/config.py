@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from pipeline.annotators import AnyCaptions, TemplateCaptions
 from pipeline.ids import Json
-from pipeline.sources import EarthEngineSource, GeotiffSource, Model, PbfSource
+from pipeline.sources import EarthEngineSource, GeotiffSource, Model, OverpassSource, PbfSource
 
 
 class Area(Model):
@@ -148,6 +148,19 @@ class Runtime(Model):
         default=None, description="Folder for temporary files; the system's by default."
     )
     requests: Requests = Requests()
+    executor: Literal["processes", "dask"] = Field(
+        default="processes", description="Where units run: in processes here, or on a Dask cluster."
+    )
+    address: str | None = Field(
+        default=None, pattern=r"^(tcp|tls)://.+:\d+$", description="The scheduler of the Dask cluster."
+    )
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "Runtime":
+        if self.executor == "dask" and self.address is None:
+            msg = "`executor: dask` needs `address`, for example tcp://10.0.0.1:8786"
+            raise ValueError(msg)
+        return self
 
 
 class DatasetConfig(Model):
@@ -157,7 +170,7 @@ class DatasetConfig(Model):
     area: Area | None = None
     store: str = "./data"
     cell_zoom: int = Field(default=12, ge=4, le=16)
-    osm: PbfSource
+    osm: Annotated[PbfSource | OverpassSource, Field(discriminator="type")]
     imagery: Annotated[GeotiffSource | EarthEngineSource, Field(discriminator="type")]
     sampling: Sampling = Sampling()
     quality: Quality = Quality()
@@ -165,6 +178,13 @@ class DatasetConfig(Model):
     splits: Splits = Splits()
     shards: Shards = Shards()
     runtime: Runtime = Runtime()
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "DatasetConfig":
+        if isinstance(self.osm, OverpassSource) and self.area is None:
+            msg = "`osm.type: overpass` needs an `area`: without a file there are no bounds to take it from"
+            raise ValueError(msg)
+        return self
 
 
 def semantic(model: BaseModel) -> Json:

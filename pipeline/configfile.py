@@ -71,6 +71,8 @@ def _line(detail: ErrorDetails) -> str:
     if detail["type"] == "union_tag_invalid":
         context = detail["ctx"]
         return f"`{where}.type`: must be one of {context['expected_tags']} (got {context['tag']!r})"
+    if not names:
+        return detail["msg"].removeprefix("Value error, ")
     given = repr(detail["input"])
     given = given if len(given) <= 60 else given[:57] + "..."
     return f"`{where}`: {detail['msg'].removeprefix('Value error, ')} (got {given})"

@@ -1,54 +1,35 @@
-"""Runs planned units on local worker processes until the plan is finished."""
+"""Runs planned units until the plan is finished."""
 
 import logging
-import multiprocessing
-import os
-import threading
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait as wait_for
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
-from pipeline.config import DatasetConfig
-from pipeline.errors import Permanent, Transient
-from pipeline.imagery.allowance import Allowance, set_allowance
-from pipeline.ledger import Commit, Ledger, Unit
+from pipeline.beside import SideBySide
+from pipeline.imagery.allowance import Allowance
+from pipeline.jobs import Executor, Job, Results, jobs_of
+from pipeline.ledger import Commit, Ledger
 from pipeline.plan import STAGES, Plan, make_plan
-from pipeline.stages import captions
+from pipeline.pool import run_here
+from pipeline.stages import captions as captions_stage
 from pipeline.stages.base import Context, Work
 from pipeline.stages.pixels import sweep_parts
 
 logger = logging.getLogger("skyteller")
 
-_LOOK_S = 2.0
-"""Pause between two looks at what long jobs have committed so far."""
+_STAGE = captions_stage.STAGE
+_ORDER = {stage.name: number for number, stage in enumerate(STAGES)}
 
-_VISIBLE_GPUS = os.environ.get("CUDA_VISIBLE_DEVICES")
+_WAVE = 8
+"""Units a worker of a wave that runs beside captions; so few workers wait for its last unit."""
+
+_WAVES = 32
+"""A wave is no smaller than this part of what is ready: every wave begins with a plan of everything."""
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Is told a stage's name, the units just committed, and the units of it that this round wants in all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Units of one stage that run in one call.
-
-    Attributes
-    ----------
-    stage
-        Name of the stage.
-    works
-        The units.
-    lane
-        Number of the lane that they make up; None for a unit by itself.
-    """
-
-    stage: str
-    works: tuple[Work, ...]
-    lane: int | None = None
+"""Is told a stage's name, the units just committed, and how many this build makes of it, as far as is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +58,18 @@ class Outcome:
         return 3 if self.errors or self.failed_items else 0
 
 
-def build(context: Context, progress: Progress | None = None, allowance: Allowance | None = None) -> Outcome:
+def build(
+    context: Context,
+    progress: Progress | None = None,
+    allowance: Allowance | None = None,
+    execute: Executor = run_here,
+    captions: Executor | None = None,
+    workers: int | None = None,
+) -> Outcome:
     """Run the plan round by round: what is ready now, then what has become ready by it.
+
+    Where captions come from engines of their own, on GPUs or behind a server, captions of earlier cells are written
+    while the other stages work on later ones. The CPU stages then go deep before they go wide, a few cells at a time.
 
     Parameters
     ----------
@@ -88,6 +79,12 @@ def build(context: Context, progress: Progress | None = None, allowance: Allowan
         See `Progress`.
     allowance
         Requests to an imagery service that this build may send.
+    execute
+        Runs jobs. Is called in two threads at a time where captions run beside other stages.
+    captions
+        Runs the jobs that write captions, beside all others; `execute` by default.
+    workers
+        Units that `execute` runs at a time; ``runtime.workers`` by default.
 
     Raises
     ------
@@ -96,154 +93,77 @@ def build(context: Context, progress: Progress | None = None, allowance: Allowan
     """
     ledger = Ledger(context.store)
     errors: dict[str, str] = {}
-    tell = progress or (lambda _stage, _units, _total: None)
+    told: Counter[str] = Counter()
+    workers = workers or context.config.runtime.workers
     sweep_parts(ledger)
-    captions.sweep_answers(ledger)
-    while True:
-        plan = make_plan(context, ledger)
-        jobs = _jobs(plan, context.config, errors)
-        if not jobs:
-            return Outcome(plan, errors)
-        totals = Counter(job.stage for job in jobs for _ in job.works)
-        for job, result in _run_all(context, jobs, allowance):
-            if isinstance(result, str):
-                ledger.refresh(job.stage)
-                lost = [str(work.unit) for work in job.works if not _done(ledger, work)]
-                errors.update(dict.fromkeys(lost, result))
-                logger.error("%s: %s", ", ".join(lost[:3]), result)
-            else:
-                for commit in result:
-                    ledger.remember(commit)
-                tell(job.stage, len(result), totals[job.stage])
-
-
-def run_job(context: Context, job: Job) -> list[Commit]:
-    """Make the units of a job and commit each as soon as its outputs are in the store."""
-    return list(_commits(context, job))
-
-
-def _commits(context: Context, job: Job) -> Iterator[Commit]:
-    stage = next(stage for stage in STAGES if stage.name == job.stage)
-    ledger = Ledger(context.store)
-    if job.lane is not None and job.stage == captions.STAGE.name and context.config.runtime.gpus > 1:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus_of(job.lane, context.config.runtime.gpus, _VISIBLE_GPUS)
-    for work, result in stage.run(context, job.works):
-        commit = Commit(work.unit, work.fingerprint, result.counts, result.outputs, result.info)
-        ledger.commit(commit)
-        yield commit
-
-
-def gpus_of(lane: int, lanes: int, visible: str | None) -> str:
-    """The GPUs of a lane, as CUDA wants them named: an equal share of those that are visible, one by default."""
-    names = str(visible).split(",") if visible else [str(number) for number in range(lanes)]
-    each = max(1, len(names) // lanes)
-    return ",".join(names[(lane * each) % len(names) :][:each])
-
-
-def _jobs(plan: Plan, config: DatasetConfig, errors: Container[str]) -> list[Job]:
-    """The ready units without those that failed before; where a stage has lanes, one job a lane."""
-    jobs: list[Job] = []
-    for stage_plan in plan.stages:
-        stage = stage_plan.stage
-        ready = tuple(work for work in stage_plan.ready if str(work.unit) not in errors)
-        lanes = stage.lanes(config)
-        if lanes is None:
-            jobs += [Job(stage.name, (work,)) for work in ready]
-        else:
-            jobs += [Job(stage.name, ready[lane::lanes], lane) for lane in range(min(lanes, len(ready)))]
-    return jobs
+    captions_stage.sweep_answers(ledger)
+    overlap = captions is not None or (workers > 1 and _STAGE.lanes(context.config) is not None)
+    with _Beside(execute, captions or execute, workers) as beside:
+        run = beside.run if overlap else execute
+        while True:
+            plan = make_plan(context, ledger)
+            jobs = jobs_of(plan, context.config, errors)
+            if not jobs and not beside.busy:
+                return Outcome(plan, errors)
+            wanted = told + Counter(
+                {one.stage.name: len(one.ready) + len(one.waiting) for one in plan.stages}
+            )
+            with closing(run(context, jobs, allowance)) as results:
+                for job, result in results:
+                    if isinstance(result, str):
+                        ledger.refresh(job.stage)
+                        lost = [str(work.unit) for work in job.works if not _done(ledger, work)]
+                        errors.update(dict.fromkeys(lost, result))
+                        logger.error("%s: %s", ", ".join(lost[:3]), result)
+                    elif result:
+                        for commit in result:
+                            ledger.remember(commit)
+                        told[job.stage] += len(result)
+                        if progress is not None:
+                            progress(job.stage, len(result), wanted[job.stage])
 
 
 def _done(ledger: Ledger, work: Work) -> bool:
     return ledger.find(work.unit, work.fingerprint) is not None
 
 
-def _run_all(
-    context: Context, jobs: Sequence[Job], allowance: Allowance | None
-) -> Iterator[tuple[Job, list[Commit] | str]]:
-    """Run jobs; yields commits, or the message of an error that concerns only the job's own units."""
-    lanes = 1 + max(job.lane or 0 for job in jobs)
-    if context.config.runtime.workers == lanes == context.config.runtime.gpus == 1:
-        set_allowance(allowance)
-        for job in jobs:
-            try:
-                for commit in _commits(context, job):
-                    yield job, [commit]
-            except (Permanent, Transient) as error:
-                yield job, str(error)
-        return
-    suspects: list[Job] = []
-    for job, result in _run_pool(context, jobs, max(context.config.runtime.workers, lanes), allowance):
-        if result is None:
-            suspects.append(job)
-        else:
-            yield job, result
-    for job in suspects:  # one of these killed a worker: each alone, so that it can only harm itself
-        for _, result in _run_pool(context, [job], 1, allowance):
-            yield job, "the worker process died (out of memory, or killed)" if result is None else result
+class _Beside:
+    """Two executors side by side: one for captions, one for all else.
 
+    Parameters
+    ----------
+    execute, captions
+        The executors.
+    workers
+        Units that `execute` runs at a time.
+    """
 
-def _run_pool(
-    context: Context, jobs: Sequence[Job], workers: int, allowance: Allowance | None
-) -> Iterator[tuple[Job, list[Commit] | str | None]]:
-    """Run jobs on a process pool with a short queue; None for jobs that were lost with a dead worker."""
-    methods = multiprocessing.get_context("forkserver")
-    methods.set_forkserver_preload(["pipeline.plan"])
-    waiting = iter(jobs)
-    ledger = Ledger(context.store)
-    told: set[Unit] = set()
+    def __init__(self, execute: Executor, captions: Executor, workers: int) -> None:
+        self._execute, self._captions, self._workers = execute, captions, workers
+        self._sides: SideBySide[tuple[Job, list[Commit] | str]] = SideBySide()
 
-    def news(job: Job, commits: Iterable[Commit]) -> list[Commit]:
-        """The commits of a job that are not known yet."""
-        new = [commit for commit in commits if commit.unit not in told]
-        told.update(commit.unit for commit in new if len(job.works) > 1)
-        return new
+    def __enter__(self) -> Self:
+        return self
 
-    running: dict[Future[list[Commit]], Job] = {}
-    broken = False
-    with ProcessPoolExecutor(
-        min(workers, len(jobs)), methods, initializer=_start_worker, initargs=(allowance,)
-    ) as pool:
-        while True:
-            while not broken and len(running) < 2 * workers and (job := next(waiting, None)) is not None:
-                try:
-                    running[pool.submit(run_job, context, job)] = job
-                except BrokenProcessPool:
-                    broken = True
-                    yield job, None
-            if not running:
-                break
-            finished = wait(running, _LOOK_S, return_when=FIRST_COMPLETED).done
-            for job in () if finished else [job for job in running.values() if len(job.works) > 1]:
-                ledger.refresh(job.stage)
-                found = (ledger.find(work.unit, work.fingerprint) for work in job.works)
-                yield job, news(job, [commit for commit in found if commit is not None])
-            for future in finished:
-                job = running.pop(future)
-                try:
-                    yield job, news(job, future.result())
-                except BrokenProcessPool:
-                    broken = True
-                    yield job, None
-                except (Permanent, Transient) as error:
-                    yield job, str(error)
-    for job in waiting:
-        yield job, None
+    def __exit__(self, *_error: object) -> None:
+        self._sides.stop()
 
+    @property
+    def busy(self) -> bool:
+        """Whether jobs are under way."""
+        return bool(self._sides.running)
 
-def _start_worker(allowance: Allowance | None) -> None:
-    set_allowance(allowance)
-    _die_with_parent()
+    def run(self, context: Context, jobs: Sequence[Job], allowance: Allowance | None) -> Results:
+        """Start jobs where nothing is under way; what comes of all, until one side has done what it had."""
+        texts = [job for job in jobs if job.stage == _STAGE.name]  # all: engines take long to open
+        others = self._wave([job for job in jobs if job.stage != _STAGE.name])
+        for name, execute, wave in (("captions", self._captions, texts), ("others", self._execute, others)):
+            if wave and name not in self._sides.running:
+                self._sides.start(name, execute(context, wave, allowance))
+        yield from self._sides.items()
 
-
-def _die_with_parent() -> None:
-    """End this worker when the process that started the build is gone, however it went."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        wait_for([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    def _wave(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Lanes, and some other jobs, those of the latest stages first: so the first cells get to the captions soon."""
+        lanes = [job for job in jobs if job.lane is not None]
+        others = sorted((job for job in jobs if job.lane is None), key=lambda job: -_ORDER[job.stage])
+        return lanes + others[: max(_WAVE * self._workers, len(others) // _WAVES)]

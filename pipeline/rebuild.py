@@ -10,8 +10,10 @@ from pipeline.config import Area, DatasetConfig, Runtime, Sampling
 from pipeline.configfile import load_config
 from pipeline.engine import build
 from pipeline.errors import Misconfigured
+from pipeline.ids import file_sha256
 from pipeline.inventory import take_inventory
 from pipeline.release.read import read_sample
+from pipeline.sources import PbfSource
 from pipeline.stages.base import Context
 from pipeline.store import Store
 from pipeline.types import Asset
@@ -57,12 +59,13 @@ def rebuild(release: Path, key: str, inputs: Path) -> Proof:
         The inputs are missing or are not the ones that the release was made from.
     """
     sample = read_sample(release, key)
-    config = load_config(release / "config.yaml")
+    config = _with_map(load_config(release / "config.yaml"), release, inputs)
     store = Store(f"memory://rebuild-{uuid.uuid4().hex}")
     context = _as_released(release, take_inventory(_around(config, sample.lon, sample.lat), inputs, store))
     if context.snapshot.id != sample.snapshot:
         msg = (
-            f"{context.snapshot.path}: not the OSM file of this release: it is {context.snapshot.id}, "
+            f"{', '.join(file.path for file in context.snapshot.files)}: not the OSM file of this release: it is "
+            f"{context.snapshot.id}, "
             f"the release was made from {sample.snapshot}"
         )
         raise Misconfigured(msg)
@@ -78,6 +81,32 @@ def rebuild(release: Path, key: str, inputs: Path) -> Proof:
         again = read_sample(Path(folder), key)
     same = {name: again.members.get(name) == data for name, data in sample.members.items()}
     return Proof(tuple(n for n, ok in same.items() if ok), tuple(n for n, ok in same.items() if not ok))
+
+
+def _with_map(config: DatasetConfig, release: Path, inputs: Path) -> DatasetConfig:
+    """The config with the very files that were fetched for the release: their source may have newer ones by now.
+
+    They are sought in the cache of the store that the release lies in, and in the folder of inputs.
+
+    Raises
+    ------
+    Misconfigured
+        A file is in neither.
+    """
+    if isinstance(config.osm, PbfSource) and config.osm.path is not None:
+        return config
+    paths = []
+    for file in json.loads((release / "sources.json").read_text(encoding="utf-8"))["osm"]["files"]:
+        cached = (release.absolute().parents[1] / "cache" / "osm" / file["sha256"][:16]).glob("*")
+        named = [inputs / Path(file["url"]).name] if "url" in file else inputs.glob("overpass-*.osm.pbf")
+        found = (path for path in (*cached, *named) if path.is_file() and file_sha256(path) == file["sha256"])
+        if (path := next(found, None)) is None:
+            origin = file.get("url", "answers of an Overpass server, in the cache of the store")
+            msg = f"{inputs}: put the map of this release here: {origin}, SHA-256 {file['sha256']}"
+            raise Misconfigured(msg)
+        paths.append(str(path))
+    at = config.osm.at if isinstance(config.osm, PbfSource) else None
+    return config.model_copy(update={"osm": PbfSource(type="pbf", path=paths, at=at, wiki=config.osm.wiki)})
 
 
 def _as_released(release: Path, context: Context) -> Context:

@@ -1,7 +1,7 @@
 """What the commands print: progress, plans, counts."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -31,6 +31,22 @@ def progress() -> Iterator[Tell]:
             yield _bars(bars)
     else:
         yield _lines()
+
+
+@contextmanager
+def fetching() -> Iterator[Callable[[str, int, int, str], None]]:
+    """What is fetched: bars on a terminal, a plain line every few seconds elsewhere; nothing where all is there."""
+    if console.is_terminal:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[said]}"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=console, transient=True) as bars:
+            yield _amount_bars(bars)
+    else:
+        yield _amount_lines()
 
 
 def plan_table(plan: Plan) -> Table:
@@ -128,10 +144,40 @@ def _bars(bars: Progress) -> Tell:
 
     def tell(stage: str, units: int, of: int) -> None:
         if stage not in tasks:
-            tasks[stage] = bars.add_task(stage, total=of)
-        bars.update(tasks[stage], advance=units)
+            tasks[stage] = bars.add_task(stage)
+        bars.update(tasks[stage], advance=units, total=of)
 
     return tell
+
+
+def _amount_bars(bars: Progress) -> Callable[[str, int, int, str], None]:
+    tasks: dict[str, TaskID] = {}
+
+    def tell(what: str, done: int, of: int, unit: str) -> None:
+        if what not in tasks:
+            tasks[what] = bars.add_task(what, total=of or None, said="")
+        bars.update(tasks[what], completed=done, said=_amount(done, of, unit))
+
+    return tell
+
+
+def _amount_lines(every_s: float = 2.0) -> Callable[[str, int, int, str], None]:
+    spoke: dict[str, float] = {}
+    began = time.monotonic()
+
+    def tell(what: str, done: int, of: int, unit: str) -> None:
+        now = time.monotonic()
+        if done == of or now - spoke.get(what, began) >= every_s:
+            spoke[what] = now
+            console.print(f"{what}: {_amount(done, of, unit)}, {now - began:.0f} s")
+
+    return tell
+
+
+def _amount(done: int, of: int, unit: str) -> str:
+    if unit == "bytes":
+        return f"{done / 1e6:,.1f} of {of / 1e6:,.1f} MB" if of else f"{done / 1e6:,.1f} MB"
+    return f"{done} of {of} {unit}"
 
 
 def _lines(every_s: float = 2.0) -> Tell:

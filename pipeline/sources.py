@@ -24,16 +24,90 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class PbfSource(Model):
-    """OpenStreetMap from a file: ``.osm.pbf``, ``.osm``, ``.osm.gz`` or ``.osm.bz2``."""
+class OsmSource(Model):
+    """What all sources of map data have."""
 
-    type: Literal["pbf"]
-    path: str
     wiki: str | None = Field(
         default=None,
         exclude=True,
         description="A taginfo-wiki.db: gives words to areas whose tags the vocabulary does not know.",
     )
+
+
+_Region = Annotated[str, Field(pattern=r"^[a-z0-9-]+(/[a-z0-9-]+)*$")]
+
+
+class PbfSource(OsmSource):
+    """OpenStreetMap from files: ``.osm.pbf``, ``.osm``, ``.osm.gz`` or ``.osm.bz2``.
+
+    Exactly one of `path`, `url` and `region`, each one or a list: extracts that lie side by side count as one map.
+    """
+
+    type: Literal["pbf"]
+    path: str | list[str] | None = Field(default=None, description="Files on this machine.")
+    url: str | list[str] | None = Field(
+        default=None, description="Files to download once, into the store's cache."
+    )
+    region: _Region | list[_Region] | None = Field(
+        default=None, description="Geofabrik's names of extracts to download once: us/maryland, monaco."
+    )
+    at: dt.date | None = Field(
+        default=None,
+        description="Day of the map, with history files (.osh.pbf): its state when the day begins, UTC.",
+    )
+    server: str = Field(
+        default="https://download.geofabrik.de", exclude=True, description="Where the regions are listed."
+    )
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The files, urls or regions."""
+        given = self.path or self.url or self.region or ()
+        return (given,) if isinstance(given, str) else tuple(given)
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "PbfSource":
+        given = [name for name in ("path", "url", "region") if getattr(self, name) is not None]
+        if len(given) != 1:
+            msg = f"give exactly one of path, url and region, got {' and '.join(given) or 'none'}"
+            raise ValueError(msg)
+        if not self.places or not all(self.places) or len(set(self.places)) != len(self.places):
+            msg = f"{given[0]}: name at least one, and none twice"
+            raise ValueError(msg)
+        history = [place.lower().endswith(".osh.pbf") for place in self.places]
+        if self.at is not None and not all(history):
+            msg = "`at` needs history files: `path` or `url` of .osh.pbf files"
+            raise ValueError(msg)
+        if self.at is None and any(history):
+            msg = "history files (.osh.pbf) need a day: set `at`"
+            raise ValueError(msg)
+        return self
+
+
+class OverpassSource(OsmSource):
+    """OpenStreetMap from an Overpass server, for small areas: the map as it was on one day."""
+
+    type: Literal["overpass"]
+    url: str = Field(
+        default="https://overpass-api.de/api/interpreter", exclude=True, description="The server."
+    )
+    date: dt.date | None = Field(
+        default=None, description="Day of the map: its state when the day begins, UTC."
+    )
+    offset_days: int | None = Field(
+        default=None,
+        ge=-3650,
+        le=3650,
+        description="Without `date`: days from the imagery's capture date (the middle one of its scenes) to "
+        "the map's; 30 by default, as in RSTeller.",
+    )
+
+    @model_validator(mode="after")
+    def _one_date(self) -> "OverpassSource":
+        if self.date is not None and self.offset_days is not None:
+            msg = "give either `date` or `offset_days`"
+            raise ValueError(msg)
+        return self
 
 
 def _ascending(value: tuple[float, float] | None) -> tuple[float, float] | None:

@@ -4,22 +4,29 @@ Every write is atomic: a reader sees the whole object or none. On a local disk a
 the device before it returns, so that a commit never points to data that a power cut took away.
 """
 
-import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import obstore
 import pyarrow as pa
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import GCSStore, LocalStore, MemoryStore, S3Store, from_url
+from obstore.store import LocalStore, MemoryStore
 
+from pipeline.bucket import Bucket, is_gone, open_bucket, open_object, reason
 from pipeline.errors import Misconfigured, StoreError
 
-_AnyStore: TypeAlias = LocalStore | MemoryStore | S3Store | GCSStore
+_AnyStore: TypeAlias = LocalStore | MemoryStore | Bucket
 _MEMORY: dict[str, MemoryStore] = {}
+
+_SAFE = "what is committed is safe, mend this and run again"
+
+_AT_ONCE = 64
+"""Requests for small objects under way at the same time; a bucket takes some 30 ms for each."""
 
 
 class Store:
@@ -29,12 +36,12 @@ class Store:
     ----------
     url
         A path, ``s3://bucket/prefix``, ``gs://bucket/prefix`` or ``memory://name`` (tests; one process).
-        Credentials and endpoints of buckets come from the environment (``AWS_*``, ``GOOGLE_*``).
+        Credentials and endpoints of buckets come from the environment alone; see `pipeline.bucket`.
 
     Raises
     ------
     Misconfigured
-        The URL has an unknown scheme, or the path is not a folder that can be written.
+        The URL has an unknown scheme, or what it names cannot be opened.
     """
 
     def __init__(self, url: str) -> None:
@@ -49,22 +56,14 @@ class Store:
                 self._store = LocalStore(self.root)
             except (OSError, BaseError) as error:
                 msg = (
-                    f"store: cannot use {self.root} as a folder: {_reason(error)}; "
+                    f"store: cannot use {self.root} as a folder: {reason(error)}; "
                     "set `store` to a folder you may write"
                 )
                 raise Misconfigured(msg) from error
         elif scheme == "memory":
             self._store = _MEMORY.setdefault(url, MemoryStore())
         elif scheme in ("s3", "gs"):
-            try:
-                opened = from_url(url)
-            except BaseError as error:
-                msg = f"store: cannot open {url}: {_reason(error)}"
-                raise Misconfigured(msg) from error
-            if not isinstance(opened, S3Store | GCSStore):
-                msg = f"store: {url} is not a bucket"
-                raise Misconfigured(msg)
-            self._store = opened
+            self._store = open_bucket(url)
         else:
             msg = f"store: unknown scheme {scheme}:// in {url}; use a path, s3://, gs:// or memory://"
             raise Misconfigured(msg)
@@ -93,12 +92,20 @@ class Store:
         with self._translated("read", key):
             return bytes(obstore.get(self._store, key).bytes())
 
+    def get_all(self, keys: Iterable[str]) -> Iterator[bytes]:
+        """Read small objects, from a bucket many at a time; in the order of the keys."""
+        if isinstance(self._store, LocalStore | MemoryStore):
+            yield from map(self.get, keys)
+            return
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            yield from pool.map(self.get, keys)
+
     def open(self, key: str) -> pa.NativeFile:
         """Open an object for random access (Parquet readers). Raises `FileNotFoundError`."""
         with self._translated("read", key):
             if self.root is not None:
                 return pa.memory_map(str(self.root / key))
-            return pa.PythonFile(_RangeReader(self._store, key), mode="r")
+            return pa.PythonFile(open_object(self._store, key), mode="r")
 
     def list(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Keys under a folder and their sizes in bytes, in no particular order."""
@@ -106,6 +113,20 @@ class Store:
             for batch in obstore.list(self._store, prefix, chunk_size=1000):
                 for item in batch:
                     yield item["path"], item["size"]
+
+    def written(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """Keys under a folder and when each was written, in no particular order."""
+        with self._translated("list", prefix):
+            for batch in obstore.list(self._store, prefix, chunk_size=1000):
+                for item in batch:
+                    yield item["path"], item["last_modified"]
+
+    def marks(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Keys under a folder and a mark of what each holds: when it is written again, it has another one."""
+        with self._translated("list", prefix):
+            for batch in obstore.list(self._store, prefix, chunk_size=1000):
+                for item in batch:
+                    yield item["path"], item["e_tag"] or f"{item['size']}-{item['last_modified'].isoformat()}"
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object inside the store (a hard link on disk); replaces the target."""
@@ -130,7 +151,8 @@ class Store:
     def sweep(self, prefix: str) -> None:
         """Remove the half-written files (``<name>#1``) that a killed process left under a folder on disk.
 
-        They are no objects: `list` does not show them. Buckets keep none.
+        They are no objects: `list` does not show them. In a bucket only its own lifecycle rule can remove uploads
+        that were not completed.
         """
         if self.root is None:
             return
@@ -155,46 +177,9 @@ class Store:
     def _translated(self, verb: str, key: str) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:
-            raise
         except (BaseError, OSError) as error:
-            msg = (
-                f"store: cannot {verb} {key} in {self.url}: {_reason(error)}; "
-                "what is committed is safe, mend this and run again"
-            )
-            raise StoreError(msg) from error
-
-
-class _RangeReader(io.RawIOBase):
-    """A seekable file over range requests, so that Parquet readers fetch only the columns they need."""
-
-    def __init__(self, store: _AnyStore, key: str) -> None:
-        super().__init__()
-        self._store, self._key, self._at = store, key, 0
-        self._size: int = obstore.head(store, key)["size"]
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        end = self._size if size is None or size < 0 else min(self._at + size, self._size)
-        if end <= self._at:
-            return b""
-        data = bytes(obstore.get_range(self._store, self._key, start=self._at, end=end))
-        self._at += len(data)
-        return data
-
-
-def _reason(error: Any) -> str:
-    """One line of an error: the object store library appends its debug output to the message."""
-    return str(error).split("\n", 1)[0].strip()
+            if isinstance(error, FileNotFoundError) and not is_gone(error):
+                raise
+            msg = f"store: cannot {verb} {key} in {self.url}: {reason(error, self.url)}; {_SAFE}"
+            # what a service answers may quote credentials; a traceback would show it
+            raise StoreError(msg) from (error if self.root is not None else None)

@@ -7,6 +7,8 @@ from datetime import date
 from enum import StrEnum
 from typing import Self
 
+from pipeline.ids import digest
+
 Bounds = tuple[float, float, float, float]
 """West, south, east, north: degrees in EPSG:4326 unless a CRS is named beside it."""
 
@@ -122,27 +124,58 @@ def _merged(one: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, in
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The identity of one OSM file.
+class OsmFile:
+    """One OSM file that a dataset is made from.
 
     Attributes
     ----------
     path
-        The file.
+        Where it is read; no part of its identity.
     sha256
-        Hash of the file's bytes, hex.
+        Hash of the file's bytes, hex; of the history file where `at` is given.
     timestamp
         Replication timestamp of the header (ISO 8601, UTC), or None where the file has none.
+    url
+        Where it was fetched, or None for a file of the user's.
+    at
+        Day (ISO 8601) of the state that was taken out of a history file, or None.
     """
 
     path: str
     sha256: str
     timestamp: str | None
+    url: str | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of the map that a dataset is made from: one OSM file, or several that lie side by side."""
+
+    files: tuple[OsmFile, ...]
+
+    @property
+    def sha256(self) -> str:
+        """The file's hash; of several files, or of a state of the past, a hash over what they are."""
+        if len(self.files) == 1 and self.files[0].at is None:
+            return self.files[0].sha256
+        return digest(sorted([file.sha256, file.at or ""] for file in self.files))
+
+    @property
+    def timestamps(self) -> tuple[str, ...]:
+        """Timestamps of the files that have one, oldest first, each once."""
+        return tuple(sorted({file.timestamp for file in self.files if file.timestamp is not None}))
+
+    @property
+    def timestamp(self) -> str | None:
+        """The oldest timestamp: everything is at least that new."""
+        return next(iter(self.timestamps), None)
 
     @property
     def id(self) -> str:
-        """Name of the snapshot in metadata: the timestamp where there is one, and the hash always."""
-        return f"{self.timestamp or 'undated'}/sha256:{self.sha256}"
+        """Name of the snapshot in metadata: the oldest and newest timestamp, and the hash always."""
+        span = "..".join(dict.fromkeys((self.timestamps[0], self.timestamps[-1]) if self.timestamps else ()))
+        return f"{span or 'undated'}/sha256:{self.sha256}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from pipeline.stages import release, samples, shards
 from pipeline.stages.base import Commits, Context, Stage, Work, put_table
 from pipeline.store import Store
 from pipeline.tables import CAPTIONS, FACTS, IMAGES, PATCHES, PIXEL_INDEX
-from pipeline.types import Counts, GeometryKind, Product, RasterFile, Scene, Snapshot
+from pipeline.types import Counts, GeometryKind, OsmFile, Product, RasterFile, Scene, Snapshot
 
 SIZE = 64
 STEP = 6 * SIZE
@@ -81,7 +81,7 @@ def make_context(store: Store, config: DatasetConfig) -> Context:
     imagery = config.imagery
     assert isinstance(imagery, GeotiffSource)
     product = Product(imagery.collection, imagery.license, imagery.attribution)
-    snapshot = Snapshot("/nowhere/town.osm.pbf", "cd" * 32, "2021-07-01T00:00:00Z")
+    snapshot = Snapshot((OsmFile("/nowhere/town.osm.pbf", "cd" * 32, "2021-07-01T00:00:00Z"),))
     return Context(
         config,
         Path("/nowhere"),

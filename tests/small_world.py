@@ -19,6 +19,8 @@ from pipeline.store import Store
 WEST, NORTH = 340_000.0, 4_372_000.0
 GSD = 0.6
 SIDE = 3 * 64
+APART = 780
+"""Columns from one town to the next: about the width of a cell at zoom 16."""
 
 
 def write_imagery(path: Path, *, west: float = WEST, columns: int = 3, seed: int = 1) -> None:
@@ -34,8 +36,11 @@ def write_imagery(path: Path, *, west: float = WEST, columns: int = 3, seed: int
         file.write(pixels)
 
 
-def write_osm(path: Path, *, wood_px: float = 60.0, version: int = 1) -> None:
-    """A wood in the upper left (its side in pixels), six houses, a road through the middle, a named shop."""
+def write_osm(path: Path, *, wood_px: float = 60.0, version: int = 1, towns: int = 1) -> None:
+    """A wood in the upper left (its side in pixels), six houses, a road through the middle, a named shop.
+
+    Further towns are the same, each to the east of the last.
+    """
     to_lonlat = Transformer.from_crs("EPSG:26918", "EPSG:4326", always_xy=True)
     path.unlink(missing_ok=True)
     nodes: list[mutable.Node] = []
@@ -60,21 +65,22 @@ def write_osm(path: Path, *, wood_px: float = 60.0, version: int = 1) -> None:
             closed=True,
         )
 
-    box(2, 2, wood_px, wood_px, {"landuse": "forest", "name": "Secret Wood"})
-    for n in range(6):
-        box(10 + 28 * n, 70, 16, 14, {"building": "house"})
-    way(
-        [(-20, 100), (90, 104), (SIDE + 20, 96)],
-        {"highway": "residential", "name": "Hidden Street"},
-        closed=False,
-    )
-    box(130, 130, 56, 56, {"natural": "water"})
-    lon, lat = to_lonlat.transform(WEST + 30 * GSD, NORTH - 160 * GSD)
-    nodes.append(
-        mutable.Node(
-            id=len(nodes) + 1, location=(lon, lat), tags={"shop": "books", "name": "Words"}, version=1
+    for east in range(0, towns * APART, APART):
+        box(east + 2, 2, wood_px, wood_px, {"landuse": "forest", "name": "Secret Wood"})
+        for n in range(6):
+            box(east + 10 + 28 * n, 70, 16, 14, {"building": "house"})
+        way(
+            [(east - 20, 100), (east + 90, 104), (east + SIDE + 20, 96)],
+            {"highway": "residential", "name": "Hidden Street"},
+            closed=False,
         )
-    )
+        box(east + 130, 130, 56, 56, {"natural": "water"})
+        lon, lat = to_lonlat.transform(WEST + (east + 30) * GSD, NORTH - 160 * GSD)
+        nodes.append(
+            mutable.Node(
+                id=len(nodes) + 1, location=(lon, lat), tags={"shop": "books", "name": "Words"}, version=1
+            )
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = osmium.SimpleWriter(str(path))
     for node in nodes:
@@ -102,10 +108,12 @@ def config_values(**changes: object) -> dict[str, object]:
     return values | changes
 
 
-def make_world(folder: Path, **changes: object) -> Path:
+def make_world(folder: Path, *, towns: int = 1, **changes: object) -> Path:
     """Write OSM file, imagery and config; returns the config's path."""
-    write_osm(folder / "town.osm.pbf")
+    write_osm(folder / "town.osm.pbf", towns=towns)
     write_imagery(folder / "imagery" / "scene_20210615.tif")
+    for n in range(1, towns):
+        write_imagery(folder / "imagery" / f"scene{n}_20210615.tif", west=WEST + n * APART * GSD, seed=n + 1)
     return write_config(folder, **changes)
 
 

@@ -5,13 +5,10 @@ begun, so that an engine's batches stay full and few patches are open at a time.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
 
-from pipeline.annotators import AnyCaptions
 from pipeline.captions.assign import (
-    ChoosePrompt,
     Subject,
     again,
     annotator_of,
@@ -21,90 +18,17 @@ from pipeline.captions.assign import (
     revision,
 )
 from pipeline.captions.checks.review import Review
+from pipeline.captions.desk import Desk, Finished, Rules
 from pipeline.captions.journal import Journal, Place
 from pipeline.captions.prompts import load_prompt
 from pipeline.captions.tally import Tallies, Tally
+from pipeline.captions.usage import Usage
 from pipeline.captions.writer import Assignment, Draft, Writer
-from pipeline.evidence import Caption, Evidence, Task
+from pipeline.evidence import Caption, Task
 from pipeline.types import Reason
 
-
-class Check(Protocol):
-    """Judges a text by all that is known about its patch: `pipeline.captions.checks.review.review`."""
-
-    def __call__(
-        self,
-        text: str,
-        evidence: Evidence,
-        *,
-        task: Task,
-        focus: tuple[str, ...] = ...,
-        original: str = ...,
-    ) -> Review:
-        """The findings; a text with one must not be kept."""
-
-
-Titles: TypeAlias = Callable[[str, Evidence, tuple[str, ...]], tuple[str, str]]
-"""The rule-made titles of a patch: id, evidence, focus -> title, title_multi_objects."""
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """An annotator as captions record it.
-
-    Attributes
-    ----------
-    annotator, revision, sampling
-        See `pipeline.captions.writer.Writer`.
-    choose
-        Chooses the prompt of a task.
-    """
-
-    annotator: str
-    revision: str
-    sampling: str
-    choose: ChoosePrompt
-
-    @classmethod
-    def of(cls, writer: Writer, choose: ChoosePrompt) -> "Desk":
-        """The desk of an open writer."""
-        return cls(writer.annotator, writer.revision, writer.sampling, choose)
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How captions are made, whoever writes them."""
-
-    captions: AnyCaptions
-    check: Check
-    titles: Titles
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """What came of a patch.
-
-    Attributes
-    ----------
-    place, patch
-        Its unit, and its id.
-    captions
-        The main caption, revisions by number, the polished title; none where the patch is rejected.
-    title, title_multi_objects
-        SkyScript's pair, made by rule.
-    rejected
-        Why there is no main caption.
-    tallies
-        What was asked for, by annotator and task.
-    """
-
-    place: Place
-    patch: str
-    captions: tuple[Caption, ...]
-    title: str
-    title_multi_objects: str
-    rejected: Reason | None
-    tallies: tuple[tuple[str, Task, Tally], ...]
+_MOST_FINISHED = 10_000
+"""Patches that earlier answers may finish before they are handed on: they are in memory until then."""
 
 
 def compose(
@@ -154,6 +78,8 @@ class _Open:
     subject: Subject
     desk: Desk
     asked: int = 0
+    texts: int = 0
+    fresh: Usage = field(default_factory=Usage)
     captions: dict[tuple[Task, int], Caption] = field(default_factory=dict)
     titles: tuple[str, str] = ("", "")
     tallies: Tallies = field(default_factory=Tallies)
@@ -177,8 +103,11 @@ class _Table:
         self._next: deque[Assignment] = deque()
 
     def pull(self) -> Iterator[Assignment]:
-        """Texts to be written now. Ends when what comes next depends on answers that are not there yet."""
-        while True:
+        """Texts to be written now. Ends when what comes next depends on answers that are not there yet.
+
+        Also where earlier answers have finished so many patches that they should be handed on first.
+        """
+        while len(self.finished) < _MOST_FINISHED:
             while self._next:
                 assignment = self._next.popleft()
                 if not self._answered_before(assignment):
@@ -195,8 +124,11 @@ class _Table:
     def take(self, assignment: Assignment, answer: Draft | Reason) -> None:
         """An answer of the writer."""
         self.unanswered -= 1
+        patch = self._open[assignment.patch]
         if self._journal is not None:
-            self._journal.note(self._open[assignment.patch].place, assignment, answer)
+            self._journal.note(patch.place, assignment, answer)
+        if isinstance(answer, Draft):
+            patch.fresh += Usage(0, 1, answer.prompt_tokens, answer.output_tokens)
         self._judge(assignment, answer)
 
     def _answered_before(self, assignment: Assignment) -> bool:
@@ -229,6 +161,7 @@ class _Table:
         """Keep a text, have it made again, or give it up."""
         patch = self._open[assignment.patch]
         patch.asked -= 1
+        patch.texts += isinstance(answer, Draft)
         verdict = None
         failure: Reason | None
         if isinstance(answer, Draft):
@@ -280,6 +213,8 @@ class _Table:
                 *patch.titles,
                 rejected,
                 tuple((*key, tally) for key, tally in patch.tallies.items()),
+                patch.texts,
+                patch.fresh,
             )
         )
 

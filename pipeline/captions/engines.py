@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.annotators import (
@@ -14,16 +13,16 @@ from pipeline.annotators import (
     annotators_of,
 )
 from pipeline.captions.assign import MAIN_TASKS, ChoosePrompt
-from pipeline.captions.models import identity_of
 from pipeline.captions.openai import LETTERS_PER_TOKEN, open_openai
 from pipeline.captions.openai import examine as examine_openai
+from pipeline.captions.preflight import examine_vllm
 from pipeline.captions.prompting import choose_prompt, messages_of, prompts_of
 from pipeline.captions.prompts import LLM, Prompt, load_prompt
 from pipeline.captions.template import PROMPTS, TemplateWriter
 from pipeline.captions.usage import Usage
 from pipeline.captions.vllm import open_vllm
 from pipeline.captions.writer import Assignment, Writer
-from pipeline.errors import Misconfigured, Transient
+from pipeline.errors import Transient
 from pipeline.evidence import Task
 from pipeline.ids import Json, canonical
 
@@ -107,18 +106,27 @@ def prompts_wanted(captions: AnyCaptions) -> list[str]:
     return sorted(names)
 
 
-def examine(captions: AnyCaptions, base: Path) -> Iterator[tuple[str, str]]:
+def examine(captions: AnyCaptions, base: Path, gpus: int = 1) -> Iterator[tuple[str, str]]:
     """Look at the engines before any work: yields what was found, by topic.
 
-    Servers are asked whether they are well and which models they serve; a model in a folder must be there, one of
-    the hub is looked for when it is loaded.
+    Servers are asked whether they are well and which models they serve; of a model that vLLM is to run, what its
+    files and the GPUs tell (see `examine_vllm`).
+
+    Parameters
+    ----------
+    captions
+        The config.
+    base
+        Folder that relative paths of the config start from.
+    gpus
+        Engines of vLLM at a time (``runtime.gpus``).
 
     Raises
     ------
     Misconfigured
         An engine cannot work with this config, or a prompt is not valid.
     Transient
-        No server is reachable.
+        No server is reachable, or the hub of models is not.
     """
     names = prompts_wanted(captions)
     yield "prompts", f"{len(names)}: {', '.join(names)}"
@@ -126,16 +134,8 @@ def examine(captions: AnyCaptions, base: Path) -> Iterator[tuple[str, str]]:
         if isinstance(annotator, TemplateAnnotator):
             yield "captions", "template engine"
         elif isinstance(annotator, VllmAnnotator):
-            if find_spec("vllm") is None:
-                raise Misconfigured(
-                    "captions: vLLM is not installed; install it with: pip install 'skyteller[vllm]'"
-                )
-            if annotator.local:
-                identity_of(annotator.model, None, base, lambda _path: "")
-            yield (
-                "captions",
-                f"vLLM with {annotator.model} {annotator.revision or '(folder)'}",
-            )
+            for found in examine_vllm(annotator, base, gpus):
+                yield "captions", found
         else:
             states = examine_openai(annotator)
             for url, wrong in states:

@@ -1,13 +1,14 @@
 """The answers of a costly caption engine, kept as they come: what was answered is never asked again.
 
 Everything else about captions follows from the answers: after a kill the unit is gone through again, and takes from
-here what was answered before it asks.
+here what was answered before it asks. Of two builds that work on one unit, the first to finish says here what it found.
 """
 
 import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import TypeAlias
 
@@ -19,8 +20,15 @@ from pipeline.types import Reason
 PARTS = "parts/captions"
 """Folder of all parts in a store."""
 
-_Key: TypeAlias = tuple[str, int, int, int]
-"""Patch, task, number, attempt."""
+_OUTCOME = "outcome.json"
+"""Name of what the first build to finish a unit says about it, beside the parts."""
+
+_Key: TypeAlias = tuple[str, int, int, int, str]
+"""Patch, task, number, attempt, and a hash of what was asked.
+
+The unit's fingerprint holds config, facts and prompts, but not the answers that other texts rest on: where two builds
+wrote answers about one patch, a text must not be taken for the revision of another than its original.
+"""
 
 _PART_ANSWERS = 1000
 _PART_S = 5.0
@@ -40,10 +48,13 @@ class Place:
         return f"{PARTS}/{self.cell}/{self.fingerprint}"
 
 
-def kept_places(store: Store) -> set[Place]:
-    """The units of which answers are kept."""
-    keys = [key.removeprefix(f"{PARTS}/").split("/") for key, _ in store.list(PARTS)]
-    return {Place(cell, print_) for cell, print_, _ in keys}
+def kept_places(store: Store) -> dict[Place, datetime]:
+    """The units of which answers are kept, and when the last of them were written."""
+    found: dict[Place, datetime] = {}
+    for key, written in store.written(PARTS):
+        place = Place(*key.removeprefix(f"{PARTS}/").split("/")[:2])
+        found[place] = max(written, found.get(place, written))
+    return found
 
 
 class Journal:
@@ -67,10 +78,16 @@ class Journal:
     def open(self, place: Place) -> None:
         """Read what an earlier worker kept of a unit."""
         known = self._known[place] = {}
-        for key, _ in list(self._store.list(place.folder)):
-            for *asked, answer in json.loads(self._store.get(key)):
-                patch, task, number, attempt = asked
-                known[patch, task, number, attempt] = (
+        for key, _ in sorted(self._store.list(place.folder)):
+            if key.endswith(_OUTCOME):
+                continue
+            try:
+                part = self._store.get(key)
+            except FileNotFoundError:  # another build has just committed the unit
+                continue
+            for *asked, answer in json.loads(part):
+                patch, task, number, attempt, hash_ = asked
+                known[patch, task, number, attempt, hash_] = (
                     Reason(answer)
                     if isinstance(answer, str)
                     else Draft(answer[0], tuple(answer[1]), answer[2], answer[3])
@@ -78,7 +95,8 @@ class Journal:
 
     def find(self, place: Place, assignment: Assignment) -> Draft | Reason | None:
         """The answer that an earlier worker got."""
-        return self._known[place].get(_key(assignment))
+        known = self._known[place]
+        return known.get(_key(assignment)) if known else None
 
     def note(self, place: Place, assignment: Assignment, answer: Draft | Reason) -> None:
         """Take down a fresh answer."""
@@ -106,14 +124,25 @@ class Journal:
         self._known.pop(place, None)
         self._waiting -= len(self._fresh.pop(place, ()))
 
+    def agree(self, place: Place, outcome: bytes) -> bytes:
+        """What a unit came to, in the words of the first build that calls this, until `delete`."""
+        key = f"{place.folder}/{_OUTCOME}"
+        try:
+            return outcome if self._store.create(key, outcome) else self._store.get(key)
+        except FileNotFoundError:  # deleted between the two
+            return outcome
+
     def delete(self, place: Place) -> None:
-        """Delete the parts of a unit that is committed."""
+        """Delete all that is kept of a unit."""
         for key, _ in list(self._store.list(place.folder)):
             self._store.delete(key)
 
 
 def _key(assignment: Assignment) -> _Key:
-    return assignment.patch, int(assignment.task), assignment.number, assignment.attempt
+    facts = [fact.id for fact in assignment.evidence.facts]
+    asked = [assignment.prompt, str(assignment.seed), assignment.original, *assignment.focus, "", *facts]
+    hash_ = sha256("\0".join(asked).encode()).hexdigest()[:16]
+    return assignment.patch, int(assignment.task), assignment.number, assignment.attempt, hash_
 
 
 def _plain(answer: Draft | Reason) -> str | list[str | int | list[str]]:

@@ -33,10 +33,6 @@ _FORMS: dict[Shape, tuple[str, float]] = {
 }
 """Adjective of a shape, and how often it is worth a word."""
 
-_CLUMSY = re.compile(r".*-(?:growing|surfaced)")
-"""Of one field it may be said that it is maize-growing; "two maize-growing areas of farmland" no one says, and a reader
-who counts stumbles over it."""
-
 _TELLING_SHARE = 0.004
 """A smaller thing is no more than a dot: its outline is not worth a word, unless it is a rare one."""
 
@@ -155,8 +151,7 @@ class Nouns:
 
     def _adjectives(self) -> tuple[str, ...]:
         """Outline or course, and what can be seen of it beside its class: at most two."""
-        seen = (word for word in self.fact.qualifiers if self.fact.count == 1 or not _CLUMSY.fullmatch(word))
-        words = [*self._form(), *seen]
+        words = [*self._form(), *self.fact.qualifiers]
         return tuple(words[:_MOST_ADJECTIVES])
 
     def _form(self) -> tuple[str, ...]:

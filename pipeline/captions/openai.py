@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pydantic import BaseModel, Field, ValidationError
 
 from pipeline.annotators import OpenaiAnnotator
-from pipeline.captions.endpoints import Endpoint, Endpoints, Failure, Trouble, trouble_of
+from pipeline.captions.endpoints import Endpoint, Endpoints
 from pipeline.captions.prompting import OUTPUT_SCHEMA, Message, fitting, parse_output
 from pipeline.captions.prompts import load_prompt
+from pipeline.captions.trouble import Failure, Trouble, trouble_of
 from pipeline.captions.writer import Assignment, Draft
 from pipeline.errors import Misconfigured
 from pipeline.ids import canonical
@@ -43,7 +44,7 @@ def open_openai(annotator: OpenaiAnnotator) -> Iterator["OpenaiWriter"]:
     Raises
     ------
     Misconfigured
-        A server refuses the key or does not serve the model, or a key would travel unencrypted.
+        A server refuses the key or does not serve the model, or a key would reach another host or travel unencrypted.
     Transient
         No server is healthy within the config's patience.
     """

@@ -51,7 +51,8 @@ class Others:
         self._all = {fact.id: fact for fact in facts}
         self.named: dict[str, Mention] = {focus.id: speak(focus, ())}
         by_name = {fact.singular: fact for fact in reversed(facts) if fact.singular != focus.singular}
-        self._left = [fact for fact in facts if by_name.get(fact.singular) is fact][:_TOP]
+        first = [focus, *(fact for fact in facts if by_name.get(fact.singular) is fact)]
+        self._left = [fact for i, fact in enumerate(first) if i and not _doubled(fact, first[:i])][:_TOP]
         self._told: set[tuple[RelationKind, str]] = set()
 
     @property
@@ -129,6 +130,11 @@ class Others:
             self.named[fact.id] = self._speak(fact, before)
             self._left = [each for each in self._left if each is not fact]
         return self.named[fact.id]
+
+
+def _doubled(fact: Fact, before: Iterable[Fact]) -> bool:
+    """Whether a thing would be spoken of twice: garages after buildings of no known kind are, the reverse is not."""
+    return any(fact.singular.endswith(f" {other.singular}") for other in before)
 
 
 def _straight(relation: Relation, one: Fact, other: Fact) -> tuple[Relation, Fact, Fact]:

@@ -257,7 +257,11 @@ def _up_to_five(number: float) -> int:
 
 def _is_text(text: str) -> bool:
     """Whether a text can be written as UTF-8: JSON can spell half a character."""
-    return not any("\ud800" <= char <= "\udfff" for char in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unfenced(text: str) -> str:

@@ -104,4 +104,6 @@ class Tallies:
 
 
 def _sum(one: Mapping[str, int], other: Mapping[str, int]) -> Mapping[str, int]:
+    if not (one and other):
+        return one or other
     return dict(sorted((Counter(one) + Counter(other)).items()))

@@ -5,15 +5,12 @@ accuracy of estimates.
 """
 
 import json
-import time
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 
-from pipeline.captions.writer import Assignment, Draft, Writer
 from pipeline.ids import canonical
 from pipeline.ledger import Unit
 from pipeline.store import Store
-from pipeline.types import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +20,9 @@ class Usage:
     Attributes
     ----------
     patches
-        Patches finished.
+        Patches finished; of a unit that an earlier worker began, as many as the share of its texts that is counted.
     texts
-        Texts that came.
+        Texts that came; what an earlier worker asked for, in a time that nobody knows, is left out.
     prompt_tokens, output_tokens
         Tokens read and written for them.
     seconds
@@ -57,47 +54,3 @@ def read_usage(store: Store) -> Iterator[Usage]:
     """The records of all units."""
     for key, _ in list(store.list("usage/captions")):
         yield Usage(**json.loads(store.get(key)))
-
-
-class Metered:
-    """A writer that counts what it takes.
-
-    Parameters
-    ----------
-    writer
-        The writer.
-    """
-
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-        self._usage = Usage()
-        self._since = time.monotonic()
-
-    @property
-    def annotator(self) -> str:
-        """See `Writer`."""
-        return self._writer.annotator
-
-    @property
-    def revision(self) -> str:
-        """See `Writer`."""
-        return self._writer.revision
-
-    @property
-    def sampling(self) -> str:
-        """See `Writer`."""
-        return self._writer.sampling
-
-    def write(self, assignments: Iterable[Assignment]) -> Iterator[tuple[Assignment, Draft | Reason]]:
-        """See `Writer`."""
-        for assignment, answer in self._writer.write(assignments):
-            if isinstance(answer, Draft):
-                self._usage += Usage(0, 1, answer.prompt_tokens, answer.output_tokens)
-            yield assignment, answer
-
-    def take(self, patches: int) -> Usage:
-        """What was taken since the last call, which finished so many patches."""
-        now = time.monotonic()
-        usage = replace(self._usage, patches=patches, seconds=now - self._since)
-        self._usage, self._since = Usage(), now
-        return usage

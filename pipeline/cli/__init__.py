@@ -6,7 +6,7 @@ import sys
 from cyclopts import CycloptsError
 from rich.logging import RichHandler
 
-from pipeline.cli import building, demo, releases, stats  # noqa: F401 - each adds its commands to the application
+from pipeline.cli import building, demo, deployments, releases, stats  # noqa: F401 - each adds its commands to the application
 from pipeline.cli.app import app
 from pipeline.errors import Misconfigured, SkytellerError
 from pipeline.show import errors

@@ -6,14 +6,19 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import pipeline
+from pipeline.cluster import executor_of
 from pipeline.config import Runtime
 from pipeline.configfile import load_config
 from pipeline.engine import Outcome, build
 from pipeline.errors import Misconfigured
 from pipeline.imagery.allowance import Allowance
 from pipeline.inventory import take_inventory
-from pipeline.show import console, counts_table, errors, progress, total
+from pipeline.ledger import Ledger
+from pipeline.plan import make_plan
+from pipeline.shares import share_of
+from pipeline.show import console, counts_table, errors, fetching, progress, total
 from pipeline.stages.base import Context
+from pipeline.stages.captions import require_engines
 
 app = App(
     name="skyteller",
@@ -22,11 +27,24 @@ app = App(
 )
 
 Workers = Annotated[int | None, Parameter(help="Worker processes; overrides runtime.workers.")]
+Share = Annotated[
+    str | None,
+    Parameter(
+        help="Part of runtime.requests for this build, for example 1/4: others use the rest at the same time."
+    ),
+]
 ConfigPath = Annotated[Path, Parameter(help="The dataset.yaml.")]
 
 
-def load_context(path: Path, workers: int | None = None, *, relist: bool = False) -> Context:
-    """Read a config and look at everything it refers to."""
+def load_context(
+    path: Path,
+    workers: int | None = None,
+    *,
+    share: str | None = None,
+    relist: bool = False,
+    fetch: bool = True,
+) -> Context:
+    """Read a config and look at everything it refers to; the map is fetched where it is not there yet."""
     config = load_config(path)
     if workers is not None:
         if workers < 1:
@@ -34,15 +52,32 @@ def load_context(path: Path, workers: int | None = None, *, relist: bool = False
             raise Misconfigured(msg)
         runtime = Runtime(**(config.runtime.model_dump() | {"workers": workers}))
         config = config.model_copy(update={"runtime": runtime})
-    return take_inventory(config, path.absolute().parent, relist=relist)
+    if share is not None:
+        requests = share_of(config.runtime.requests, share)
+        runtime = config.runtime.model_copy(update={"requests": requests})
+        config = config.model_copy(update={"runtime": runtime})
+    with fetching() as tell:
+        return take_inventory(config, path.absolute().parent, relist=relist, fetch=fetch, progress=tell)
 
 
-def run_build(path: Path, workers: int | None, budget: int | None = None) -> tuple[Outcome, Context]:
+def run_build(
+    path: Path, workers: int | None, budget: int | None = None, share: str | None = None
+) -> tuple[Outcome, Context]:
     """Build a dataset with progress on the screen."""
-    context = load_context(path, workers)
+    context = load_context(path, workers, share=share)
+    _require_captions(context)
     allowance = None if budget is None else Allowance(budget)
-    with progress() as tell:
-        return build(context, tell, allowance), context
+    with progress() as tell, executor_of(context) as (execute, at_once):
+        return build(context, tell, allowance, execute, workers=at_once), context
+
+
+def _require_captions(context: Context) -> None:
+    """Look at the caption engines before any work, where captions are still to be made."""
+    (captions,) = (
+        each for each in make_plan(context, Ledger(context.store)).stages if each.stage.name == "captions"
+    )
+    if (captions.ready or captions.waiting) and (missing := require_engines(context)):
+        errors.print(f"{missing}; the build begins, captions will wait for it", markup=False)
 
 
 def report(outcome: Outcome, context: Context) -> None:

@@ -9,15 +9,17 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pipeline.captions.engines import examine as examine_captions
-from pipeline.cli.app import ConfigPath, Workers, app, load_context, report, run_build
+from pipeline.cli.app import ConfigPath, Share, Workers, app, load_context, report
+from pipeline.cli.deployments import AsFlow, run_build_or_flow
 from pipeline.config import DatasetConfig
 from pipeline.configfile import load_config
-from pipeline.errors import Misconfigured, Transient
+from pipeline.errors import Misconfigured, StoreError, Transient
 from pipeline.estimate import CaptionEstimate, Estimate, estimate, estimate_captions
 from pipeline.imagery.earthengine.doctor import examine
 from pipeline.imagery.earthengine.source import listings_left
-from pipeline.inventory import area_of, open_store, snapshot_of
+from pipeline.inventory import NotFetched, area_of, open_store
 from pipeline.ledger import Ledger
+from pipeline.osm.fetch import present, survey
 from pipeline.plan import make_plan
 from pipeline.show import caption_lines, console, counts_table, estimate_lines, plan_table
 from pipeline.sources import EarthEngineSource
@@ -60,9 +62,10 @@ def check(
     try:
         if isinstance(settings.imagery, EarthEngineSource):
             area = area_of(settings, base, store)
-            unlisted = listings_left(settings, base, store, area)
-            for topic, found in examine(settings, base, area):
-                console.print(f"{topic:10} {found}", markup=False)
+            if area is not None:
+                unlisted = listings_left(settings, base, store, area)
+                for topic, found in examine(settings, base, area):
+                    console.print(f"{topic:10} {found}", markup=False)
     except Misconfigured as error:
         problems.append(str(error))
     try:
@@ -72,21 +75,32 @@ def check(
     context = snapshot = None
     try:
         if unlisted > _MOST_LISTINGS and not relist:
-            snapshot = snapshot_of(settings, base, store)
+            snapshot = present(settings, base, store)
         else:
-            context = load_context(config, relist=relist)
+            context = load_context(config, relist=relist, fetch=False)
             snapshot = context.snapshot
+    except NotFetched:
+        pass
     except Misconfigured as error:
         problems += [line for line in str(error).splitlines() if line not in problems]
-    if problems or snapshot is None:
+    if snapshot is None and not problems:
+        try:
+            for topic, found in survey(settings, store):
+                console.print(f"{topic:10} {found}", markup=False)
+        except (Misconfigured, Transient, StoreError) as error:
+            problems.append(str(error))
+    if problems:
         raise Misconfigured("\n".join(problems))
     store.put("cache/check", b"ok")
     store.delete("cache/check")
-    console.print(f"OSM file   {snapshot.path} ({snapshot.timestamp or 'no timestamp'})")
-    if context is None:
-        console.print(f"imagery    {unlisted} listings are still to be asked for; `skyteller plan` does that")
-    else:
+    for file in () if snapshot is None else snapshot.files:
+        console.print(f"OSM file   {file.path} ({file.timestamp or 'no timestamp'})", markup=False)
+    if context is not None:
         _print_imagery(context)
+    elif snapshot is None:
+        console.print("imagery    is looked at in full when the map is there", markup=False)
+    else:
+        console.print(f"imagery    {unlisted} listings are still to be asked for; `skyteller plan` does that")
     if store.root is not None:
         console.print(f"store      {store.root}, {shutil.disk_usage(store.root).free / 1e9:.1f} GB free")
     console.print("everything needed is there")
@@ -115,7 +129,7 @@ def estimate_command(config: ConfigPath) -> None:
 @app.command
 def status(config: ConfigPath) -> None:
     """Show what is done and what became of the items. Reads commits only."""
-    context = load_context(config)
+    context = load_context(config, fetch=False)
     found = make_plan(context, Ledger(context.store))
     console.print(plan_table(found))
     console.print()
@@ -124,9 +138,16 @@ def status(config: ConfigPath) -> None:
 
 
 @app.command(name="build")
-def build_command(config: ConfigPath, *, workers: Workers = None, budget: Budget = None) -> int:
+def build_command(
+    config: ConfigPath,
+    *,
+    workers: Workers = None,
+    budget: Budget = None,
+    share: Share = None,
+    prefect: AsFlow = None,
+) -> int:
     """Build the dataset: run what is not done yet, then pack the release."""
-    outcome, context = run_build(config, workers, budget)
+    outcome, context = run_build_or_flow(config, workers, budget, share, prefect)
     report(outcome, context)
     return outcome.exit_code
 
@@ -176,5 +197,5 @@ def _print_estimate(found: Estimate | None, captions: CaptionEstimate | None) ->
 
 def _check_captions(settings: DatasetConfig, base: Path) -> None:
     """Print what is known of the caption engines. Raises Misconfigured or Transient where they cannot work."""
-    for topic, found in examine_captions(settings.captions, base):
+    for topic, found in examine_captions(settings.captions, base, settings.runtime.gpus):
         console.print(f"{topic:10} {found}", markup=False)

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from pipeline.cli.app import Workers, app, report, run_build
+from pipeline.cli.app import Workers, app, report
+from pipeline.cli.deployments import AsFlow, run_build_or_flow
 from pipeline.demo import draw_osm, make_world
 from pipeline.demo.configs import PORT, point_at
 from pipeline.imagery.emulator.faults import load_faults
@@ -23,13 +24,14 @@ def demo(
     ] = None,
     gsd: Annotated[float, Parameter(help="With --osm: ground sample distance of the drawing, metres.")] = 0.6,
     workers: Workers = None,
+    prefect: AsFlow = None,
 ) -> int:
     """Make a small world, build a dataset from it, and show where it is. Needs no account or network."""
     if osm is not None:
         console.print(f"drawing imagery for {osm} (synthetic: a drawing of the map, not a photograph) ...")
         with progress() as tell:
             config = draw_osm(osm, out, gsd_m=gsd, progress=lambda what, _done, of: tell(what, 1, of))
-        outcome, context = run_build(config, workers)
+        outcome, context = run_build_or_flow(config, workers, prefect=prefect)
     else:
         console.print("drawing a made-up town ...")
         config = make_world(out)
@@ -38,10 +40,13 @@ def demo(
             console.print(
                 f"reading its imagery through the Earth Engine client, from an emulator at {server.url}"
             )
-            outcome, context = run_build(config, workers)
+            outcome, context = run_build_or_flow(config, workers, prefect=prefect)
     report(outcome, context)
     if osm is None:
         console.print(f"again      skyteller emulate-ee --catalog {out}/catalog.jsonl --port {server.port}")
+    console.print(
+        f"in Prefect make server; PREFECT_API_URL=http://127.0.0.1:4200/api skyteller demo --out {out}-seen"
+    )
     return outcome.exit_code
 
 

@@ -9,6 +9,7 @@ from pipeline.cli.app import app
 from pipeline.osm.coverage import coverage
 from pipeline.osm.vocabulary import load_vocabulary
 from pipeline.rebuild import rebuild as prove
+from pipeline.release.fetch import release_folder
 from pipeline.release.read import describe, read_sample
 from pipeline.release.verify import verify as verify_release
 from pipeline.show import console, errors, progress
@@ -16,7 +17,7 @@ from pipeline.show import console, errors, progress
 
 @app.command
 def inspect(
-    release: Annotated[Path, Parameter(help="Folder of a release.")],
+    release: Annotated[str, Parameter(help="Folder of a release, or its s3:// or gs:// URL.")],
     key: Annotated[str, Parameter(help="Key of a sample.")],
     *,
     rebuild: Annotated[
@@ -28,14 +29,15 @@ def inspect(
     out: Annotated[Path | None, Parameter(help="Write the picture here.")] = None,
 ) -> int:
     """Show one sample: picture, facts, captions, provenance."""
-    sample = read_sample(release, key)
-    if out is not None:
-        out.write_bytes(sample.image)
-        console.print(f"picture written to {out}")
-    console.print(describe(sample), markup=False)
-    if not rebuild:
-        return 0
-    proof = prove(release, key, inputs)
+    with release_folder(release, key=key) as folder:
+        sample = read_sample(folder, key)
+        if out is not None:
+            out.write_bytes(sample.image)
+            console.print(f"picture written to {out}")
+        console.print(describe(sample), markup=False)
+        if not rebuild:
+            return 0
+        proof = prove(folder, key, inputs)
     for name in proof.identical:
         console.print(f"rebuilt {name}: identical, byte for byte")
     for name in proof.different:
@@ -44,10 +46,10 @@ def inspect(
 
 
 @app.command
-def verify(release: Annotated[Path, Parameter(help="Folder of a release.")]) -> int:
+def verify(release: Annotated[str, Parameter(help="Folder of a release, or its s3:// or gs:// URL.")]) -> int:
     """Prove a release whole: hashes, members, counts, schema, images."""
-    with progress() as tell:
-        report = verify_release(release, tell)
+    with release_folder(release) as folder, progress() as tell:
+        report = verify_release(folder, tell)
     for problem in report.problems:
         errors.print(problem, markup=False)
     if report.problems:

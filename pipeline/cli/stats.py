@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -12,6 +11,7 @@ from rich.table import Column, Table
 from pipeline.captions.checks.proper import proper_nouns
 from pipeline.cli.app import app
 from pipeline.evidence import Task
+from pipeline.release.fetch import release_folder
 from pipeline.release.report import TASKS, Language, Report, measure_release
 from pipeline.show import console
 
@@ -21,12 +21,13 @@ _TOP = 20
 
 @app.command
 def stats(
-    release: Annotated[Path, Parameter(help="Folder of a release.")],
+    release: Annotated[str, Parameter(help="Folder of a release, or its s3:// or gs:// URL.")],
     *,
     json: Annotated[bool, Parameter(help="Print report.json as it is measured now.", negative="")] = False,
 ) -> None:
     """Measure the captions and tags of a release: length, variety, faithfulness, names, classes, rejections."""
-    report = measure_release(release, lambda text, task: proper_nouns(text, Task(task)))
+    with release_folder(release, shards=False) as folder:
+        report = measure_release(folder, lambda text, task: proper_nouns(text, Task(task)))
     if json:
         console.out(report.encode(), end="", highlight=False)
         return

@@ -1,8 +1,10 @@
 """OSM files before and while they are read: what can be wrong with one, said clearly."""
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import osmium
 from osmium.index import LocationTable
@@ -89,21 +91,59 @@ def reading(path: Path) -> Iterator[None]:
         raise Misconfigured(msg) from error
 
 
-def read_header(path: Path) -> osmium.io.Header:
+def read_header(path: Path, *, history: bool = False) -> osmium.io.Header:
     """Read the header of a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    history
+        Whether it may be a history file.
 
     Raises
     ------
     Misconfigured
-        The file is not OSM data, or is a history file.
+        The file is not OSM data, or is a history file and may not be one.
     """
     check_file(path)
     with reading(path), osmium.io.Reader(path, osmium.osm.NOTHING) as reader:
         header = reader.header()
-    if header.has_multiple_object_versions:
-        msg = f"{path}: a history or change file holds elements many times; make a snapshot first: osmium time-filter {path} -o snapshot.osm.pbf"
+    if header.has_multiple_object_versions and not history:
+        msg = (
+            f"{path}: a history or change file holds elements many times; name the day with `osm.at` (.osh.pbf), "
+            f"or make a snapshot first: osmium time-filter {path} -o snapshot.osm.pbf"
+        )
         raise Misconfigured(msg)
     return header
+
+
+_AnyWriter = TypeVar("_AnyWriter", osmium.SimpleWriter, osmium.io.Writer)
+
+
+@contextmanager
+def writing(path: Path, writer: _AnyWriter) -> Iterator[_AnyWriter]:
+    """Close a writer at the end, or say why it cannot write.
+
+    Raises
+    ------
+    StoreError
+        The disk is full, or takes no more for another reason.
+    """
+    written = False
+    try:
+        yield writer
+        writer.close()
+        written = True
+    except RuntimeError as error:
+        if "Write failed" not in str(error):
+            raise
+        msg = f"{path}: cannot be written ({error}); make room on the disk and run again"
+        raise StoreError(msg) from error
+    finally:
+        if not written:
+            # The destructor of a writer that failed ends the process, so this writer must not be destroyed.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(writer))
 
 
 def unsorted(path: Path, detail: str) -> Misconfigured:

@@ -1,7 +1,7 @@
 """Spreads the elements of an OSM file over cells, in memory that does not grow with the file."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import shapely
 
 from pipeline.grid import Floats, Ints, cell_name, cell_of, parse_cell
 from pipeline.osm.chunks import AREA, EXTRACT, KINDS, TYPES, Chunk, Rejected
-from pipeline.osm.spill import Spill
+from pipeline.osm.spill import Spill, Spilled
 from pipeline.tables import ELEMENTS, REJECTED_ELEMENTS
 from pipeline.types import Counts
 
@@ -51,6 +51,24 @@ class CellElements:
     missing_node_refs: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The elements of a file by cell, in a scratch file.
+
+    Attributes
+    ----------
+    rows
+        Elements, schema `EXTRACT`: group ``2 * place`` holds the visitors of a cell, the next one those at home
+        there, where `place` is that of the cell among the wanted ones, sorted.
+    rejected, missing_node_refs
+        As of `Chunk`, over the whole file.
+    """
+
+    rows: Spilled
+    rejected: Sequence[Rejected]
+    missing_node_refs: int
+
+
 def partition(
     chunks: Iterable[Chunk],
     zoom: int,
@@ -86,7 +104,21 @@ def partition(
     StoreError
         The scratch disk is full.
     """
-    wanted = _Cells(zoom, [cell for cell in cells if cell != NOWHERE])
+    part = spread(chunks, zoom, cells, scratch, buffer_bytes=buffer_bytes)
+    with part.rows.reading() as rows:
+        yield from gather(rows, zoom, cells, part.rejected, part.missing_node_refs)
+
+
+def spread(
+    chunks: Iterable[Chunk],
+    zoom: int,
+    cells: Collection[str],
+    scratch: Path,
+    *,
+    buffer_bytes: int = BUFFER_BYTES,
+) -> Spread:
+    """The first half of `partition`, same parameters: everything that needs the file."""
+    wanted = _Cells(zoom, _named(cells))
     spill = Spill(scratch / "elements.arrow", EXTRACT, buffer_bytes)
     rejected: list[Rejected] = []
     missing = 0
@@ -95,20 +127,43 @@ def partition(
         spill.add(chunk.elements, rows, 2 * places + home)
         rejected += chunk.rejected
         missing += chunk.missing_node_refs
+    return Spread(spill.seal(), rejected, missing)
+
+
+def gather(
+    rows: Callable[[int], pa.Table],
+    zoom: int,
+    cells: Collection[str],
+    rejected: Sequence[Rejected],
+    missing_node_refs: int,
+) -> Iterator[CellElements]:
+    """The second half of `partition`: cell by cell what was spread.
+
+    Parameters
+    ----------
+    rows
+        Gives the elements of a group; see `Spread`.
+    zoom, cells
+        As of `partition`.
+    rejected, missing_node_refs
+        As of `Spread`.
+    """
     losses = _by_cell(rejected, zoom)
-    with spill.sealed() as groups:
-        for place, cell in enumerate(wanted.names):
-            visitors, residents = groups.read(2 * place), groups.read(2 * place + 1)
-            yield _finished(cell, zoom, visitors, residents, losses[cell])
+    for place, cell in enumerate(_named(cells)):
+        yield _finished(cell, zoom, rows(2 * place), rows(2 * place + 1), losses[cell])
     nobody = EXTRACT.empty_table()
-    yield _finished(NOWHERE, zoom, nobody, nobody, losses[NOWHERE], missing)
+    yield _finished(NOWHERE, zoom, nobody, nobody, losses[NOWHERE], missing_node_refs)
+
+
+def _named(cells: Collection[str]) -> list[str]:
+    return sorted(cell for cell in cells if cell != NOWHERE)
 
 
 class _Cells:
-    """Wanted cells, ready for the question which of them a box touches. A cell is known by its place in `names`."""
+    """Wanted cells, ready for the question which of them a box touches. A cell is known by its place in `names`, which are sorted."""
 
-    def __init__(self, zoom: int, names: Collection[str]) -> None:
-        self.names = sorted(names)
+    def __init__(self, zoom: int, names: Sequence[str]) -> None:
+        self.names = names
         self._zoom = zoom
         tiles = np.array([parse_cell(name)[:2] for name in self.names], np.int64).reshape(-1, 2)
         codes = self._code(tiles[:, 0], tiles[:, 1])

@@ -9,23 +9,39 @@ import osmium
 from pipeline.errors import Misconfigured
 from pipeline.ids import file_sha256
 from pipeline.osm.osmfile import read_header, reading
-from pipeline.types import Bounds, Snapshot
+from pipeline.types import Bounds, OsmFile, Snapshot
 
 _LOCATION = np.dtype([("id", "<i8"), ("x", "<i4"), ("y", "<i4")])
 """One entry of libosmium's ``sparse_file_array``: node id, longitude and latitude in 1e-7 degrees."""
 
 
-def read_snapshot(path: Path) -> Snapshot:
+def read_file(path: Path, *, history: bool = False) -> OsmFile:
     """Identify an OSM file by its replication timestamp, where the header has one, and its hash.
+
+    Parameters
+    ----------
+    path
+        The file.
+    history
+        Whether it may be a history file.
 
     Raises
     ------
     Misconfigured
-        The file is missing, is not OSM data, or is a history file.
+        The file is missing, is not OSM data, or is a history file and may not be one.
     """
-    header = read_header(path)
-    timestamp = header.get("osmosis_replication_timestamp") or header.get("timestamp") or None
-    return Snapshot(str(path), file_sha256(path), timestamp)
+    header = read_header(path, history=history)
+    return OsmFile(str(path), file_sha256(path), timestamp_of(header))
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """The snapshot that is one OSM file. Raises as `read_file`."""
+    return Snapshot((read_file(path),))
+
+
+def timestamp_of(header: osmium.io.Header) -> str | None:
+    """State of the map by a file's header: its replication timestamp, or None."""
+    return header.get("osmosis_replication_timestamp") or header.get("timestamp") or None
 
 
 def data_bounds(path: Path) -> Bounds:

@@ -1,8 +1,9 @@
 """A scratch file that regroups rows: batches go in as they come, and come out again group by group."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -56,15 +57,13 @@ class Spill:
         if self._bytes >= self._limit:
             self._flush()
 
-    @contextmanager
-    def sealed(self) -> Iterator["SpillReader"]:
-        """Write what is left and open the file for reading."""
+    def seal(self) -> "Spilled":
+        """Write what is left."""
         self._flush()
         with _disk(self._path):
             self._writer.close()
             self._sink.close()
-        with pa.memory_map(str(self._path)) as source:
-            yield SpillReader(pa.ipc.open_file(source), self._schema, self._places)
+        return Spilled(self._path, self._schema, dict(self._places))
 
     def _flush(self) -> None:
         if not self._batches:
@@ -89,18 +88,33 @@ class Spill:
                 self._written += 1
 
 
-class SpillReader:
-    """The groups of a sealed spill."""
+@dataclass(frozen=True, slots=True)
+class Spilled:
+    """A sealed spill. Picklable: another process may read it.
 
-    def __init__(
-        self, file: pa.ipc.RecordBatchFileReader, schema: pa.Schema, places: dict[int, list[int]]
-    ) -> None:
-        self._file, self._schema, self._places = file, schema, places
+    Attributes
+    ----------
+    path, schema
+        As of the spill.
+    places
+        Record batches of each group.
+    """
 
-    def read(self, group: int) -> pa.Table:
-        """All rows of a group, in the order in which they were added."""
-        batches = [self._file.get_batch(place) for place in self._places.get(group, [])]
-        return pa.Table.from_batches(batches, self._schema)
+    path: Path
+    schema: pa.Schema
+    places: Mapping[int, Sequence[int]]
+
+    @contextmanager
+    def reading(self) -> Iterator[Callable[[int], pa.Table]]:
+        """Gives all rows of a group, in the order in which they were added."""
+        with pa.memory_map(str(self.path)) as source:
+            file = pa.ipc.open_file(source)
+
+            def read(group: int) -> pa.Table:
+                batches = [file.get_batch(place) for place in self.places.get(group, ())]
+                return pa.Table.from_batches(batches, self.schema)
+
+            yield read
 
 
 def _runs(values: Ints) -> Iterator[tuple[int, int]]:

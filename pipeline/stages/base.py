@@ -4,7 +4,7 @@ import errno
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import shapely
+from shapely.geometry.base import BaseGeometry
 
 from pipeline.config import DatasetConfig
 from pipeline.errors import StoreError
-from pipeline.grid import Floats, cell_bounds, neighbourhood
-from pipeline.ids import Json, file_sha256
+from pipeline.grid import cell_bounds, neighbourhood
+from pipeline.ids import Json, digest, file_sha256
 from pipeline.ledger import Commit, Output, Unit
 from pipeline.store import Store
 from pipeline.types import Bounds, Counts, Product, Scene, Snapshot
@@ -78,9 +80,29 @@ class Context:
         return {scene.id: scene for scene in self.scenes}
 
     @cached_property
-    def footprints(self) -> Floats:
-        """Footprints of the scenes, EPSG:4326, shape (n, 4)."""
-        return np.array([scene.footprint for scene in self.scenes], dtype=np.float64).reshape(-1, 4)
+    def ground(self) -> BaseGeometry:
+        """The area."""
+        return shapely.from_wkb(self.area)
+
+    @cached_property
+    def footprints(self) -> shapely.STRtree:
+        """Footprints of the scenes, EPSG:4326, as a tree to look things up in."""
+        boxes = np.array([scene.footprint for scene in self.scenes], dtype=np.float64).reshape(-1, 4)
+        return shapely.STRtree(shapely.box(*boxes.T))
+
+    @cached_property
+    def prints(self) -> dict[tuple[Callable[[Scene], Json], str], str]:
+        """What `scenes_basis` has worked out, by what it was asked and scene."""
+        return {}
+
+    @cached_property
+    def near(self) -> dict[str, tuple[Scene, ...]]:
+        """What `scenes_near` has found, by cell: four stages ask for the same."""
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # what is worked out from the fields stays behind when a job travels to a worker
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 @dataclass(frozen=True)
@@ -184,10 +206,30 @@ def scenes_used(commits: Commits, cell: str) -> list[str]:
 
 def scenes_near(context: Context, cell: str) -> tuple[Scene, ...]:
     """The scenes whose footprint touches the neighbourhood of a cell, best first."""
-    boxes = np.array([cell_bounds(name) for name in neighbourhood(cell)])[:, None]
-    prints = context.footprints
-    touch = (prints[:, :2] <= boxes[..., 2:]).all(axis=-1) & (boxes[..., :2] <= prints[:, 2:]).all(axis=-1)
-    return tuple(context.scenes[i] for i in np.flatnonzero(touch.any(axis=0)))
+    if cell not in context.near:
+        boxes = np.array([cell_bounds(name) for name in neighbourhood(cell)])
+        touched = np.unique(context.footprints.query(shapely.box(*boxes.T))[1])
+        context.near[cell] = tuple(context.scenes[i] for i in touched)
+    return context.near[cell]
+
+
+def scenes_basis(context: Context, cell: str, about: Callable[[Scene], Json]) -> list[str]:
+    """What a stage depends on of the scenes near a cell: a digest for each, worked out once for all its cells.
+
+    Parameters
+    ----------
+    context, cell
+        The cell.
+    about
+        The function that says what the stage depends on; the same one whenever it is the same stage.
+    """
+    prints, found = context.prints, []
+    for scene in scenes_near(context, cell):
+        key = (about, scene.id)
+        if key not in prints:
+            prints[key] = digest(about(scene))[:32]
+        found.append(prints[key])
+    return found
 
 
 @contextmanager

@@ -1,15 +1,16 @@
-"""Stage `elements`: the OSM file spread over the cells, all pending cells in one pass over the file."""
+"""Stage `elements`: the OSM files spread over the cells, all pending cells in one pass over the files."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.grid import neighbourhood
 from pipeline.ids import Json
 from pipeline.ledger import Unit
 from pipeline.osm.areas import AREA_RULES_SHA256
-from pipeline.osm.partition import NOWHERE, partition
+from pipeline.osm.partition import NOWHERE, CellElements, partition
 from pipeline.osm.pbf import KEYS, read_elements
+from pipeline.osm.several import partition_files
 from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, scratch
 
 logger = logging.getLogger("skyteller")
@@ -39,14 +40,12 @@ def _inputs(_context: Context, _commits: Commits, _cell: str) -> Mapping[Unit, t
 
 def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:
     by_cell = {work.unit.cell: work for work in works}
-    path = Path(context.snapshot.path)
     with scratch(context) as folder:
-        chunks = read_elements(path, folder)
-        for found in partition(chunks, context.config.cell_zoom, by_cell.keys(), folder):
+        for found in _elements(context, by_cell.keys(), folder):
             if found.missing_node_refs:
                 logger.warning(
                     "%s: %d references to nodes that the file does not hold; the ways and areas that need them are left out",
-                    path,
+                    ", ".join(file.path for file in context.snapshot.files),
                     found.missing_node_refs,
                 )
             if found.cell not in by_cell:
@@ -57,6 +56,14 @@ def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result
                 "rejects": put_table(context, work, "rejects", found.rejected),
             }
             yield work, Result(found.counts, outputs, {"missing_node_refs": found.missing_node_refs})
+
+
+def _elements(context: Context, cells: Collection[str], folder: Path) -> Iterator[CellElements]:
+    """The elements of the cells, from one file in this process or from several in one each."""
+    zoom, files = context.config.cell_zoom, context.snapshot.files
+    if len(files) == 1:
+        return partition(read_elements(Path(files[0].path), folder), zoom, cells, folder)
+    return partition_files(files, zoom, cells, folder, context.config.runtime.workers)
 
 
 STAGE = Stage(

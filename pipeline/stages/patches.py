@@ -12,14 +12,14 @@ from pipeline.imagery.ground import goodness
 from pipeline.imagery.sampling import Windows, choose_windows
 from pipeline.ledger import Unit
 from pipeline.sources import EarthEngineSource
-from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, scenes_near
+from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, scenes_basis, scenes_near
 from pipeline.tables import BOX, PATCHES
 from pipeline.types import Counts, Scene
 
 
 def _basis(context: Context, _commits: Commits, cell: str) -> Json:
     sampling = context.config.sampling
-    area = shapely.clip_by_rect(shapely.from_wkb(context.area), *cell_bounds(cell))
+    area = shapely.clip_by_rect(context.ground, *cell_bounds(cell))
     return {
         "sampling": {
             "mode": sampling.mode,
@@ -31,11 +31,13 @@ def _basis(context: Context, _commits: Commits, cell: str) -> Json:
         "collection": context.product.id,
         "mosaic": _mosaic(context),
         "area": shapely.to_wkb(shapely.normalize(area), hex=True),
-        "scenes": [
-            [scene.id, scene.crs, list(scene.transform), scene.width, scene.height, tied]
-            for scene, tied in _with_ties(scenes_near(context, cell))
-        ],
+        "scenes": scenes_basis(context, cell, _about),
+        "ties": [tied for _, tied in _with_ties(scenes_near(context, cell))],
     }
+
+
+def _about(scene: Scene) -> Json:
+    return [scene.id, scene.crs, list(scene.transform), scene.width, scene.height]
 
 
 def _mosaic(context: Context) -> bool:
@@ -68,10 +70,11 @@ def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result
 def patches_of(context: Context, cell: str) -> tuple[pa.Table, Counts]:
     """The patches of a cell, and what became of all windows."""
     config = context.config
-    area = shapely.from_wkb(context.area)
     scenes = scenes_near(context, cell)
     found = list(
-        choose_windows(cell, scenes, area, config.sampling, context.product.id, mosaic=_mosaic(context))
+        choose_windows(
+            cell, scenes, context.ground, config.sampling, context.product.id, mosaic=_mosaic(context)
+        )
     )
     tables = [_table(windows, config.sampling.patch_px) for windows in found]
     table = pa.concat_tables([PATCHES.empty_table(), *sorted(tables, key=_scene)])

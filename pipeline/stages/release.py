@@ -28,7 +28,7 @@ from pipeline.release.splits import SPLITS
 from pipeline.release.statistics import Figures
 from pipeline.stages.base import Commits, Context, Result, Stage, Work, capture_date, read_table, scratch
 from pipeline.stages.shards import planned_shards
-from pipeline.types import Asset, Counts, RasterFile
+from pipeline.types import Asset, Counts, OsmFile, RasterFile
 
 
 def _cells(context: Context, commits: Commits) -> Sequence[str]:
@@ -67,6 +67,7 @@ def _sources(context: Context) -> Json:
             "snapshot": context.snapshot.id,
             "timestamp": context.snapshot.timestamp,
             "sha256": context.snapshot.sha256,
+            "files": [_map_file(file) for file in context.snapshot.files],
             "license": OSM_LICENSE,
             "attribution": OSM_ATTRIBUTION,
         },
@@ -86,6 +87,11 @@ def _sources(context: Context) -> Json:
             ],
         },
     }
+
+
+def _map_file(file: OsmFile) -> dict[str, Json]:
+    told: dict[str, Json] = {"url": file.url, "at": file.at}
+    return {"sha256": file.sha256, "timestamp": file.timestamp} | {k: v for k, v in told.items() if v}
 
 
 def _origin(pixels: RasterFile | Asset) -> dict[str, Json]:

@@ -23,10 +23,10 @@ from pipeline.stages.base import (
     capture_date,
     put_table,
     read_table,
-    scenes_near,
+    scenes_basis,
 )
 from pipeline.tables import SAMPLES
-from pipeline.types import Counts, Patch
+from pipeline.types import Counts, Patch, Scene
 
 
 def _basis(context: Context, _commits: Commits, cell: str) -> Json:
@@ -37,17 +37,14 @@ def _basis(context: Context, _commits: Commits, cell: str) -> Json:
         "license": context.product.license,
         "attribution": context.product.attribution,
         "snapshot": context.snapshot.id,
-        "scenes": [
-            [
-                scene.id,
-                scene.crs,
-                list(scene.transform),
-                capture_date(context, scene),
-                scene.gsd_m,
-            ]
-            for scene in scenes_near(context, cell)
-        ],
+        "scenes": scenes_basis(context, cell, _about),
+        "dates": "year" if context.product.year_only else "day",
     }
+
+
+def _about(scene: Scene) -> Json:
+    date = None if scene.date is None else scene.date.isoformat()
+    return [scene.id, scene.crs, list(scene.transform), date, scene.gsd_m]
 
 
 def _inputs(_context: Context, _commits: Commits, cell: str) -> Mapping[Unit, tuple[str, ...]]:

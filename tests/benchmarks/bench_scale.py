@@ -18,23 +18,35 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import shapely
 
+from pipeline.annotators import VllmCaptions
+from pipeline.captions.engines import assumed_usage
+from pipeline.config import Requests
 from pipeline.configfile import load_config
+from pipeline.estimate import cost_of
 from pipeline.grid import cells_in
+from pipeline.imagery.forecast import Forecast
+from pipeline.imagery.places import Place
 from pipeline.inventory import take_inventory
 from pipeline.ledger import Ledger
 from pipeline.plan import make_plan
 from pipeline.stages.base import Context
+from pipeline.types import Asset, Scene
 from tests.small_world import make_world
-from tests.synthetic import finish
+from tests.synthetic import OUTPUTS, SAMPLES, Doer
 
 _WEST, _SOUTH = -104.0, 31.0
 _QUARTER_DEG = 0.0625  # NAIP: https://naip-usdaonline.hub.arcgis.com/, quarter quadrangles of 3.75 minutes
 _ZOOM = 12
+_PATCHES = 100_000_000
+_PATCH_PX = 448
+_IMAGE_BYTES = 100_000  # assumed: JPEG of quality 95
+_TOKENS_PER_S = 5_000  # assumed: what one engine writes; `skyteller estimate` takes the measured rate
 
 
 def context_of(folder: Path, cells: int) -> Context:
@@ -67,8 +79,10 @@ def context_of(folder: Path, cells: int) -> Context:
 def fill(folder: Path, cells: int) -> None:
     """Write the commits."""
     began = time.perf_counter()
-    n = sum(1 for _ in finish(context_of(folder, cells)))
-    print(f"{n:,} commits written in {time.perf_counter() - began:.0f} s", flush=True)
+    context = context_of(folder, cells)
+    ledger = Doer(context)
+    make_plan(context, ledger)
+    print(f"{ledger.written:,} commits written in {time.perf_counter() - began:.0f} s", flush=True)
     shutil.rmtree(folder / "store" / "cache" / "commits", ignore_errors=True)
 
 
@@ -97,8 +111,54 @@ def listing(folder: Path, cells: int) -> None:
     print(f"{n:,} commits listed in {time.perf_counter() - began:.1f} s", flush=True)
 
 
+def hundred_million() -> None:
+    """Print what 100 million dense patches of 448 NAIP pixels take, by the planner of the build."""
+    asset = Asset("USDA/NAIP/DOQQ/a", "2021", ("R", "G", "B"), "uint8")
+    scene = Scene(
+        "a",
+        asset,
+        "EPSG:26917",
+        (0.6, 0, 0, 0, -0.6, 0),
+        10_160,
+        12_400,
+        date(2021, 6, 15),
+        0.6,
+        (0, 0, 1, 1),
+    )
+    columns, rows = scene.width // _PATCH_PX, scene.height // _PATCH_PX
+    quota = Requests(in_flight=40, per_second=100)
+    total = Forecast()
+    for west, north in ((0, 0), (1, 0), (0, 1), (1, 1)):  # cells cut a scene into four, about
+        total += cost_of(
+            [
+                Place(f"{col}-{row}", scene, col * _PATCH_PX, row * _PATCH_PX, _PATCH_PX)
+                for col in range(columns * west // 2, columns * (west + 1) // 2)
+                for row in range(rows * north // 2, rows * (north + 1) // 2)
+            ],
+            quota,
+        )
+    scale = _PATCHES / total.patches
+    model = VllmCaptions(type="vllm", model="any/model", revision="0" * 40)
+    usage = assumed_usage(model)
+    cells, shards = _PATCHES // SAMPLES, _PATCHES // 10_000
+    per_cell = sum(1 + len(OUTPUTS[stage]) for stage in OUTPUTS if stage not in ("shards", "release")) + 2
+    print(
+        f"100 million patches: {scale * total.requests / 1e6:.2f} million requests "
+        f"({total.patches / total.requests:.0f} patches each), {scale * total.bytes / 1e12:.0f} TB over the wire\n"
+        f"  at 40 in flight and 100 a second: {scale * total.rate_s / 86400:.1f} days by the rate, "
+        f"{scale * total.slots_s / 86400:.1f} by the slots, {scale * total.transfer_s / 86400:.1f} by 200 Mbit/s\n"
+        f"  captions: {usage.prompt_tokens} tokens read and {usage.output_tokens} written a patch; "
+        f"{_PATCHES * usage.output_tokens / _TOKENS_PER_S / 86400:,.0f} GPU-days at {_TOKENS_PER_S:,} written a second\n"
+        f"  images: {_PATCHES * _IMAGE_BYTES / 1e12:.0f} TB at {_IMAGE_BYTES // 1000} kB, kept three times: "
+        f"pixels, shards, release\n"
+        f"  objects: {(cells * per_cell + shards * 4) / 1e6:.2f} million; commits: {(cells * 6 + shards + 1) / 1e6:.2f} "
+        f"million, {-(-cells * 6 // 1000) + shards // 1000 + 1:,} pages of a listing"
+    )
+
+
 def main() -> None:
     """Print times and memory."""
+    hundred_million()
     cells = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     ram = Path("/dev/shm")  # noqa: S108 - a benchmark's own folder in it
     parent = sys.argv[2] if len(sys.argv) > 2 else ram if ram.is_dir() else None

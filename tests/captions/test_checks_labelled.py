@@ -24,6 +24,7 @@ from tests.labelled_captions import Labelled, labelled
 
 LEAST_CAUGHT = 0.97
 MOST_REFUSED = 0.03
+MOST_REFUSED_UNSEEN = 0.045
 
 
 def check(one: Labelled) -> Review:
@@ -31,9 +32,19 @@ def check(one: Labelled) -> Review:
 
 
 @pytest.mark.parametrize(
-    "name", ["development", "held_out", "strangers_a", "strangers_b", "strangers_c", "strangers_d"]
+    ("name", "most_refused"),
+    [
+        ("development", MOST_REFUSED),
+        ("held_out", MOST_REFUSED),
+        ("strangers_a", MOST_REFUSED),
+        ("strangers_b", MOST_REFUSED),
+        ("strangers_c", MOST_REFUSED),
+        ("strangers_d", MOST_REFUSED),
+        ("strangers_e", MOST_REFUSED),
+        ("strangers_f", MOST_REFUSED_UNSEEN),
+    ],
 )
-def test_wrong_captions_are_caught_and_right_ones_kept(name: str) -> None:
+def test_wrong_captions_are_caught_and_right_ones_kept(name: str, most_refused: float) -> None:
     captions = labelled(name)
     reviews = [(one, check(one)) for one in captions]
     wrong = [(one, result) for one, result in reviews if one.reason is not None]
@@ -51,7 +62,7 @@ def test_wrong_captions_are_caught_and_right_ones_kept(name: str) -> None:
     for one, result in refused:
         print("refused:", result.findings, one.text)
     assert len(missed) <= (1 - LEAST_CAUGHT) * len(wrong)
-    assert len(refused) <= MOST_REFUSED * len(right)
+    assert len(refused) <= most_refused * len(right)
 
 
 def test_the_set_is_large_and_varied() -> None:

@@ -1,5 +1,8 @@
 """Single findings of the review: form, names, numbers, revisions."""
 
+import csv
+from importlib.resources import files
+
 import pytest
 
 from pipeline.captions.checks.review import review
@@ -167,3 +170,42 @@ def test_classes_that_the_tables_do_not_know(text: str, right: bool) -> None:  #
     )
     result = review(text, Evidence(facts, 200.0), task=Task.SCENE)
     assert result.ok is right, result.findings
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("Two maize-growing areas of farmland and four hard-surfaced tennis courts can be seen.", True),
+        ("Three maize-growing areas of farmland and four hard-surfaced tennis courts can be seen.", False),
+        ("Four tennis courts, one in each corner of a park on the left, can be seen.", True),
+        ("A tree stands inside the park, on the left of the image.", True),
+        ("A tree stands inside the park, on the right of the image.", False),
+        ("Trees stand inside the park on the left of the image.", False),
+        ("A tree is located on the farmland in this quiet scene.", False),
+        ("There are tennis courts in view. They lie inside a park on the left.", True),
+        ("A park and farmland can be seen, with tennis courts nowhere in sight.", False),
+        ("A tree stands in a park that lies underneath the farmland.", False),
+    ],
+)
+def test_what_a_clause_says_of_which_thing(text: str, right: bool) -> None:  # noqa: FBT001
+    facts = (
+        fact_of("a park at=left,right,center share=.3 m2=12000 ext=180x90 rel=surrounds:f2,surrounds:f3", 1),
+        fact_of("p tree at=left rel=inside:f1", 2),
+        fact_of("a 4 [hard-surfaced] tennis court at=left share=.03 m2=1000 ext=24x11 rel=inside:f1", 3),
+        fact_of(
+            "a 2 [maize-growing] area of farmland|areas of farmland at=top share=.3 m2=9000 ext=90x60", 4
+        ),
+    )
+    result = review(text, Evidence(facts, 200.0), task=Task.SCENE)
+    assert result.ok is right, result.findings
+
+
+def test_qualifiers_with_hyphens_do_not_hide_a_number() -> None:
+    rows = csv.DictReader(files("pipeline.osm").joinpath("qualifiers.csv").read_text("utf-8").splitlines())
+    words = {row["word"] for row in rows if "-" in row["word"]}
+    assert len(words) > 50
+    for word in words:
+        evidence = Evidence((fact_of(f"a 4 [{word}] house at=center share=.01 m2=400 ext=30x20", 1),), 500.0)
+        for number, right in (("Four", True), ("Five", False)):
+            text = f"{number} {word} houses can be seen in the center of the image."
+            assert review(text, evidence, task=Task.SCENE).ok is right, text

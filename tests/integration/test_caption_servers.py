@@ -136,3 +136,39 @@ def test_check_looks_for_the_folder_of_a_model(tmp_path: Path) -> None:
     config = make_world(tmp_path, captions={"type": "vllm", "model": "./models/none"})
     with pytest.raises(Misconfigured, match="models/none"):
         check(config)
+
+
+def build(config: Path) -> int:
+    code: int = app(["build", str(config)], exit_on_error=False, result_action="return_value")
+    return code
+
+
+def test_a_build_looks_at_the_engines_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(str(tmp_path / "store"))
+    with serving(says_something) as (server,):
+        config = world(tmp_path, [server])
+        server.models = ("other",)
+        with pytest.raises(Misconfigured, match="does not serve tiny"):
+            build(config)
+        assert not list(store.list("commits"))
+        server.models = (MODEL,)
+        server.stop()
+        assert build(config) == 3  # servers may come later, so the other stages are built
+        assert "captions will wait for it" in capsys.readouterr().err
+        assert list(store.list("commits/pixels"))
+        server.start()
+        assert build(config) == 0
+    assert build(config) == 0  # nothing is left to be captioned, so no server is needed
+
+
+def test_a_build_looks_at_the_model_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.captions.preflight.find_spec", lambda name: name)
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text('{"max_position_embeddings": 1024}')
+    config = make_world(tmp_path, captions={"type": "vllm", "model": "./model"})
+    with pytest.raises(Misconfigured, match="reads 1024 tokens at most"):
+        build(config)
+    assert not list(Store(str(tmp_path / "store")).list("commits"))

@@ -60,7 +60,7 @@ def test_the_example_that_init_writes_is_valid() -> None:
         ("splits: {train: 0.9, val: 0.2}", "must sum to 1, got 1.15"),
         ("captions: {type: template, tasks: {area: 0}}", "at least one task a weight above zero"),
         ("captions: {type: template, tasks: {aera: 1}}", "`captions.tasks.aera"),
-        ("osm: {type: shapefile}", "`osm.type`: Input should be 'pbf'"),
+        ("osm: {type: shapefile}", "`osm.type`: must be one of 'pbf', 'overpass' (got 'shapefile')"),
         ("imagery: {type: wms}", "`imagery.type`: must be one of"),
         ("imagery: {bands: [R, G]}", "at least three different bands"),
         ("imagery: {value_range: [100, 10]}", "the first value must be smaller"),
@@ -82,7 +82,7 @@ def test_all_mistakes_are_listed_at_once() -> None:
         parse_config("name: X\nosm: {type: pbf}\nfoo: 1", "d.yaml")
     lines = str(caught.value).splitlines()
     assert len(lines) == 4
-    assert "d.yaml: key `osm.path` is missing" in lines
+    assert any("`osm`: give exactly one of path, url and region, got none" in line for line in lines)
     assert "d.yaml: key `imagery` is missing" in lines
 
 

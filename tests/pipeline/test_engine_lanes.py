@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import DatasetConfig
-from pipeline.engine import Job, _jobs, gpus_of
+from pipeline.jobs import Job, gpus_of, jobs_of
 from pipeline.ledger import Unit
 from pipeline.plan import Plan, StagePlan
 from pipeline.stages import captions, facts
@@ -44,24 +44,24 @@ def cells(jobs: list[Job], stage: str) -> list[tuple[int | None, list[str]]]:
 
 
 def test_units_without_lanes_run_each_by_itself() -> None:
-    jobs = _jobs(plan(3), config(gpus=2), {})
+    jobs = jobs_of(plan(3), config(gpus=2), {})
     for stage in ("facts", "captions"):
         assert cells(jobs, stage) == [(None, ["c0"]), (None, ["c1"]), (None, ["c2"])]
 
 
 def test_units_of_a_model_are_spread_over_the_gpus() -> None:
-    jobs = _jobs(plan(5), config(gpus=2, **MODEL), {})
+    jobs = jobs_of(plan(5), config(gpus=2, **MODEL), {})
     assert cells(jobs, "captions") == [(0, ["c0", "c2", "c4"]), (1, ["c1", "c3"])]
-    assert len(cells(_jobs(plan(1), config(gpus=2, **MODEL), {}), "captions")) == 1
+    assert len(cells(jobs_of(plan(1), config(gpus=2, **MODEL), {}), "captions")) == 1
 
 
 def test_units_behind_servers_share_one_job() -> None:
-    jobs = _jobs(plan(5), config(gpus=4, **SERVED), {})
+    jobs = jobs_of(plan(5), config(gpus=4, **SERVED), {})
     assert cells(jobs, "captions") == [(0, ["c0", "c1", "c2", "c3", "c4"])]
 
 
 def test_a_unit_that_failed_holds_up_none_of_its_lane() -> None:
-    jobs = _jobs(plan(3), config(**MODEL), {"captions/c1": "no answer"})
+    jobs = jobs_of(plan(3), config(**MODEL), {"captions/c1": "no answer"})
     assert cells(jobs, "captions") == [(0, ["c0", "c2"])]
     assert str(Unit("captions", "c1")) == "captions/c1"
     assert all(replace(job) == job for job in jobs)

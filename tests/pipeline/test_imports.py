@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = {"prefect", "ee", "vllm", "torch"}
+HEAVY = {"prefect", "ee", "vllm", "torch", "dask", "distributed"}
 
 # What each part may import of the others: values <- domain folders <- stages <- plan and engine <- commands.
 VALUES = {
@@ -21,14 +21,21 @@ VALUES = {
     "sources",
     "config",
     "configfile",
+    "bucket",
     "store",
     "ledger",
     "tables",
+    "remember",
+    "orphans",
 }
 # The only modules that may name the Earth Engine client; they import it when they are called, not before.
 USES_EE = {ROOT / "pipeline/imagery/earthengine" / name for name in ("client.py", "expressions.py")}
 # The only module that may name vLLM and torch; it imports them when an engine is opened.
 USES_VLLM = ROOT / "pipeline/captions/vllm.py"
+# The only module that may name Dask; it imports it when a cluster is joined.
+USES_DASK = ROOT / "pipeline/cluster.py"
+# The only module that may name the flows; it imports them when a command asks for Prefect.
+USES_FLOWS = ROOT / "pipeline/cli/deployments.py"
 DOMAIN = {"osm", "imagery", "facts", "captions", "release"}
 ALLOWED = {
     **dict.fromkeys(VALUES, VALUES),
@@ -41,13 +48,33 @@ ALLOWED = {
     "stages": VALUES | DOMAIN | {"stages"},
     "inventory": VALUES | DOMAIN | {"stages"},
     "plan": VALUES | DOMAIN | {"stages"},
-    "engine": VALUES | {"imagery", "stages", "plan"},
+    "jobs": VALUES | {"imagery", "stages", "plan"},
+    "beside": set(),
+    "pool": VALUES | {"imagery", "stages", "jobs"},
+    "engine": VALUES | {"imagery", "stages", "plan", "jobs", "beside", "pool"},
+    "shares": VALUES,
+    "handout": VALUES | {"stages"},
+    "part": VALUES | {"stages", "plan", "jobs"},
+    "batches": {"jobs"},
+    "cluster": VALUES | {"imagery", "stages", "jobs", "beside", "pool", "shares", "handout", "batches"},
     "rebuild": VALUES | DOMAIN | {"stages", "engine", "inventory"},
     "estimate": VALUES | {"imagery", "captions", "stages", "plan"},
     "show": VALUES | {"stages", "plan", "engine", "estimate"},
     "cli": VALUES
     | DOMAIN
-    | {"stages", "plan", "engine", "inventory", "rebuild", "estimate", "show", "demo", "cli"},
+    | {
+        "stages",
+        "plan",
+        "engine",
+        "cluster",
+        "shares",
+        "inventory",
+        "rebuild",
+        "estimate",
+        "show",
+        "demo",
+        "cli",
+    },
 }
 
 
@@ -70,7 +97,9 @@ def imported(path: Path) -> set[str]:
 def test_imports_go_one_way(path: Path) -> None:
     parts = path.relative_to(ROOT / "pipeline").with_suffix("").parts
     names = imported(path)
-    allowed = {"ee"} if path in USES_EE else {"vllm", "torch"} if path == USES_VLLM else set()
+    allowed = {"ee"} if path in USES_EE else set()
+    allowed |= {"vllm", "torch"} if path == USES_VLLM else {"distributed"} if path == USES_DASK else set()
+    allowed |= {"flows"} if path == USES_FLOWS else set()
     assert not {name.split(".")[0] for name in names} & (HEAVY | {"flows"}) - allowed
     if parts[0] == "__init__":
         return

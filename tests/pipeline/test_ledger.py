@@ -1,11 +1,13 @@
 """Fingerprints and commits."""
 
 import uuid
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import ledger as ledger_module
 from pipeline.errors import StoreError
 from pipeline.ids import canonical, digest, rank
 from pipeline.ledger import Commit, Ledger, Output, Unit, fingerprint
@@ -76,6 +78,57 @@ def test_a_damaged_commit_is_named(store: Store) -> None:
     store.put(COMMIT.key, b'{"unit": ')
     with pytest.raises(StoreError, match=f"{COMMIT.key} is not a commit"):
         Ledger(store).find(UNIT, COMMIT.fingerprint)
+
+
+class _Counting(Store):
+    """A store that counts the commits it is asked for."""
+
+    commits_read = 0
+
+    def get(self, key: str) -> bytes:
+        self.commits_read += key.startswith("commits/")
+        return super().get(key)
+
+
+@pytest.fixture
+def counting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> _Counting:
+    monkeypatch.setattr(ledger_module, "_WORTH_KEEPING", 3)
+    store = _Counting(str(tmp_path))
+    ledger = Ledger(store)
+    for n in range(5):
+        ledger.commit(Commit(Unit("facts", f"12-{n}-0"), "ab" * 16, Counts(n, n)))
+    assert all(found(store))
+    assert [key for key, _ in store.list("cache")] == ["cache/commits/facts.parquet"]
+    store.commits_read = 0
+    return store
+
+
+def found(store: Store) -> list[Commit | None]:
+    """The commits of the five units, as one plan finds them and leaves them to the next."""
+    ledger = Ledger(store)
+    ledger.refresh("facts")
+    commits = [ledger.find(Unit("facts", f"12-{n}-0"), "ab" * 16) for n in range(5)]
+    ledger.keep("facts")
+    return commits
+
+
+def test_the_next_ledger_reads_the_cache_and_no_commit(counting: _Counting) -> None:
+    assert found(counting) == [Commit(Unit("facts", f"12-{n}-0"), "ab" * 16, Counts(n, n)) for n in range(5)]
+    assert counting.commits_read == 0
+
+
+def test_the_cache_is_not_the_truth(counting: _Counting) -> None:
+    key = "commits/facts/12-{}-0/" + "ab" * 16 + ".json"
+    counting.delete(key.format(1))
+    again = Commit(Unit("facts", "12-2-0"), "ab" * 16, Counts(9, 9))
+    counting.delete(key.format(2))
+    counting.put(key.format(2), again.encode())
+    commits = found(counting)
+    assert commits[1] is None
+    assert commits[2] == again
+    assert counting.commits_read == 1
+    counting.delete("cache/commits/facts.parquet")
+    assert found(counting) == commits
 
 
 verdicts = st.lists(st.sampled_from([None, *Reason]))

@@ -1,6 +1,9 @@
 """Stage `captions`: what is captioned, counted, kept over a crash, and what makes a unit stale."""
 
+import hashlib
 import json
+import os
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,7 +27,7 @@ from pipeline.stages.base import Commits, Context, Result, Work, put_table, read
 from pipeline.stages.captions import STAGE, sweep_answers
 from pipeline.store import Store
 from pipeline.tables import CAPTIONS, FACTS, NAMES, PATCHES, PIXEL_INDEX
-from pipeline.types import Counts, GeometryKind, Product, RasterFile, Scene, Snapshot
+from pipeline.types import Counts, GeometryKind, OsmFile, Product, RasterFile, Scene, Snapshot
 from tests.captions.scripted_llm import MODEL, Reply, ScriptedLlm, serving
 
 SCENE = Scene(
@@ -77,7 +80,7 @@ def context(tmp_path: Path) -> Context:
         config=DatasetConfig.model_validate(values),
         base=tmp_path,
         store=Store(str(tmp_path / "store")),
-        snapshot=Snapshot("x.osm.pbf", "cd", None),
+        snapshot=Snapshot((OsmFile("x.osm.pbf", "cd", None),)),
         product=Product("local", "CC0", "nobody"),
         scenes=(SCENE,),
         area=shapely.to_wkb(area),
@@ -290,7 +293,8 @@ def test_what_was_answered_before_a_failure_is_not_asked_again(context: Context)
         assert list(stream) == []
         assert not list(model.store.list("parts/captions"))
         (usage,) = read_usage(model.store)
-        assert (usage.texts, usage.output_tokens) == (1, 20)
+        # one of the two texts: half of the four patches
+        assert (usage.patches, usage.texts, usage.output_tokens) == (2, 1, 20)
     rows = read_table(model, result.outputs["captions"]).to_pylist()
     assert [row["patch"] for row in rows] == ["p1", "p2"]
     assert {(row["annotator"], row["model_revision"], row["prompt_tokens"]) for row in rows} == {
@@ -329,6 +333,76 @@ def test_a_unit_that_a_dead_worker_committed_is_not_asked_for_again(context: Con
         assert len(server.asked) == before
 
 
+def otherwise(body: dict[str, Any], number: int) -> Reply:
+    """What a model says that is not exact to the bit."""
+    return Reply(truth(body, number).text.replace("The image shows", "There is"))
+
+
+def commit_to(context: Context, work: Work, result: Result) -> Commit:
+    commit = Commit(work.unit, work.fingerprint, result.counts, result.outputs, result.info)
+    Ledger(context.store).commit(commit)
+    return commit
+
+
+def assert_whole(context: Context, commit: Commit) -> None:
+    for output in commit.outputs.values():
+        assert hashlib.sha256(context.store.get(output.key)).hexdigest() == output.sha256
+
+
+@pytest.mark.usefixtures("trusting")
+def test_two_builds_that_finish_a_unit_agree_on_the_first(context: Context) -> None:
+    with serving(truth, otherwise) as (one, other):
+        streams = []
+        for server in (one, other):
+            model = behind(context, [server])
+            work = work_of(model)
+            streams.append((model, work, STAGE.run(model, [work])))
+        results = [next(stream)[1] for _, _, stream in streams]
+        assert one.asked
+        assert other.asked
+        commits = [
+            commit_to(model, work, result) for (model, work, _), result in zip(streams, results, strict=True)
+        ]
+        assert commits[0] == commits[1]
+        assert_whole(context, commits[0])
+        for _, _, stream in streams:
+            assert list(stream) == []
+    assert not list(context.store.list("parts"))
+
+
+@pytest.mark.usefixtures("trusting")
+@pytest.mark.parametrize("several", [False, True])
+def test_a_build_that_is_overtaken_takes_what_is_committed(context: Context, *, several: bool) -> None:
+    """The other one commits the unit and deletes all answers while this one waits for its first."""
+    committed: list[Commit] = []
+
+    def overtaken(body: dict[str, Any], number: int) -> Reply:
+        if number == 0:
+            model = config_of(other)
+            work = work_of(model)
+            committed.extend(commit_to(model, work, result) for _, result in STAGE.run(model, [work]))
+        return truth(body, number)
+
+    def config_of(server: ScriptedLlm) -> Context:
+        if not several:
+            return behind(context, [server])
+        served = {"type": "openai", "model": MODEL, "revision": "7", "endpoints": [server.url]}
+        return with_captions(
+            context, type="several", annotators=[served, {"type": "template"}], revisions=0,
+            tasks={"area": 1, "non_area": 1}, seed=5,
+        )  # fmt: skip
+
+    with serving(overtaken, otherwise) as (one, other):
+        model = config_of(one)
+        work = work_of(model)
+        results = [result for _, result in STAGE.run(model, [work])]
+        (first,) = committed
+        assert_whole(context, first)
+        assert len(results) == (0 if several else 1)  # the plan finds the commit
+        assert all(commit_to(model, work, result) == first for result in results)
+    assert not list(context.store.list("parts"))
+
+
 def test_answers_of_finished_units_are_swept(context: Context) -> None:
     ledger = Ledger(context.store)
     ledger.commit(Commit(Unit("captions", CELL), "aa", Counts()))
@@ -336,3 +410,21 @@ def test_answers_of_finished_units_are_swept(context: Context) -> None:
     context.store.put(f"parts/captions/{CELL}/bb/1.json", b"[]")
     sweep_answers(ledger)
     assert [key for key, _ in context.store.list("parts/captions")] == [f"parts/captions/{CELL}/bb/1.json"]
+
+
+def test_answers_for_another_config_are_swept_when_they_are_old_and_the_cell_is_done(
+    context: Context,
+) -> None:
+    ledger, root = Ledger(context.store), context.store.root
+    assert root is not None
+    ledger.commit(Commit(Unit("captions", CELL), "aa", Counts()))
+    old, fresh, elsewhere = (
+        f"parts/captions/{place}/1.json" for place in (f"{CELL}/bb", f"{CELL}/cc", "12-0-0/bb")
+    )
+    for key in (old, fresh, elsewhere):
+        context.store.put(key, b"[]")
+    a_month_ago = time.time() - 31 * 86_400
+    for key in (old, elsewhere):
+        os.utime(root / key, (a_month_ago, a_month_ago))
+    sweep_answers(ledger)
+    assert {key for key, _ in context.store.list("parts/captions")} == {fresh, elsewhere}

@@ -15,7 +15,7 @@ from pipeline.osm.snapshot import read_snapshot
 from pipeline.stages.base import Commits, Context, Result, Work, read_table
 from pipeline.stages.elements import STAGE
 from pipeline.store import Store
-from pipeline.types import Product
+from pipeline.types import Product, Snapshot
 from tests.osm.osm_xml import node, way, write_xml
 
 CELL = "12-2048-2047"
@@ -49,6 +49,10 @@ def context(tmp_path: Path) -> Context:
         area_bounds=(0.005, 0.005, 0.03, 0.03),
         cells=(CELL,),
     )
+
+
+def with_file(context: Context, **changes: str) -> Snapshot:
+    return Snapshot(tuple(replace(file, **changes) for file in context.snapshot.files))
 
 
 def run(context: Context, cells: list[str]) -> dict[str, Result]:
@@ -93,12 +97,11 @@ def test_one_cell_alone_gets_the_same_bytes(context: Context) -> None:
 def test_the_basis_follows_the_file_and_the_zoom_only(context: Context) -> None:
     basis = STAGE.basis(context, Commits(), CELL)
     assert (
-        STAGE.basis(replace(context, snapshot=replace(context.snapshot, sha256="0" * 64)), Commits(), CELL)
-        != basis
+        STAGE.basis(replace(context, snapshot=with_file(context, sha256="0" * 64)), Commits(), CELL) != basis
     )
     finer = context.config.model_copy(update={"cell_zoom": 13})
     assert STAGE.basis(replace(context, config=finer), Commits(), CELL) != basis
-    moved = replace(context.snapshot, path="/elsewhere/town.osm")
+    moved = with_file(context, path="/elsewhere/town.osm")
     assert STAGE.basis(replace(context, snapshot=moved, base=Path("/elsewhere")), Commits(), CELL) == basis
 
 

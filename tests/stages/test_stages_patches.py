@@ -17,7 +17,7 @@ from pipeline.stages.base import Commits, Context, Work, read_table
 from pipeline.stages.patches import STAGE
 from pipeline.store import Store
 from pipeline.tables import PATCHES
-from pipeline.types import Asset, Product, Scene, Snapshot
+from pipeline.types import Asset, OsmFile, Product, Scene, Snapshot
 
 UTM18 = "EPSG:26918"
 X, Y = 340_000.0, 4_372_000.0
@@ -59,7 +59,7 @@ def context(tmp_path: Path) -> Context:
         config=DatasetConfig.model_validate(values),
         base=tmp_path,
         store=Store(str(tmp_path / "store")),
-        snapshot=Snapshot("x.osm.pbf", "cd", None),
+        snapshot=Snapshot((OsmFile("x.osm.pbf", "cd", None),)),
         product=Product("C", "CC0", "nobody"),
         scenes=(LEFT, RIGHT, UNUSED),
         area=shapely.to_wkb(shapely.box(*bounds)),
@@ -102,7 +102,7 @@ def test_edges_ties_and_the_product_decide_the_basis(context: Context) -> None:
     def basis(changed: Context) -> Any:
         return STAGE.basis(changed, Commits(), changed.cells[0])
 
-    assert basis(context) == basis(replace(context, snapshot=Snapshot("y", "ef", None)))
+    assert basis(context) == basis(replace(context, snapshot=Snapshot((OsmFile("y", "ef", None),))))
     assert basis(context) != basis(with_edges(context, "skip"))
     assert basis(context) != basis(replace(context, product=Product("D", "CC0", "nobody")))
     older = replace(RIGHT, date=date(2020, 1, 1))

@@ -29,7 +29,7 @@ from pipeline.stages.base import Commits, Context, Result, Work, put_table, read
 from pipeline.stages.pixels import STAGE
 from pipeline.store import Store
 from pipeline.tables import IMAGES, PATCHES, PIXEL_INDEX
-from pipeline.types import Counts, Product, RasterFile, Scene, Snapshot, Stretch
+from pipeline.types import Counts, OsmFile, Product, RasterFile, Scene, Snapshot, Stretch
 from tests.imagery.tiffs import texture, write_tif
 
 SIZE = 32
@@ -71,7 +71,15 @@ def make_context(folder: Path, store: Store | None = None, **values: Any) -> Con
     shown = config.imagery.value_range
     product = Product("local", "CC0-1.0", "nobody", None if shown is None else Stretch(*shown))
     return Context(
-        config, folder, opened, Snapshot("none", "0", None), product, scenes, b"", cell_bounds(cell), (cell,)
+        config,
+        folder,
+        opened,
+        Snapshot((OsmFile("none", "0", None),)),
+        product,
+        scenes,
+        b"",
+        cell_bounds(cell),
+        (cell,),
     )
 
 

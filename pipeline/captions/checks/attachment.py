@@ -5,6 +5,11 @@ from pipeline.captions.checks.clause import Clause
 from pipeline.captions.checks.grammar import AFTER_SUBJECTS, DESCRIBING, FUNCTION_WORDS, LOOSE, PREDICATING
 from pipeline.captions.checks.lexicon import Item
 
+_LOCATING = frozenset([Kind.PLACE, Kind.COURSE, Kind.AXIS])
+
+_HOLDING = frozenset(["inside", "into"])
+"""Relations to something in which a thing lies: a place after them is that of the thing."""
+
 
 class Attachment(Clause):
     """A clause to which things and claims are added as they are read."""
@@ -141,6 +146,8 @@ class Attachment(Clause):
             if self.last not in known:  # rather the subject than what it crosses
                 about = ((*about[0][1:], self.last),)
         spare = tuple(self.segment) if kind in LOOSE and self.previous != "verb" else ()
+        if kind is Kind.PLACE and len(about) == 1:
+            about, spare = self.located(about, spare)
         self.reading.claims.append(Claim(kind, value, said, about, (), spare))
 
     def fronts(self, kind: Kind, items: list[Item], at: int) -> bool:
@@ -194,6 +201,22 @@ class Attachment(Clause):
         follows = items[at + 1].kind
         own = str(item.value).startswith("own ") and items[at - 1].said != "of"
         return follows in AFTER_SUBJECTS or (own and follows in ("place", "toward", "comma", "conj", "stop"))
+
+    def located(self, about: tuple[Group, ...], spare: Group) -> tuple[tuple[Group, ...], Group]:
+        """Of the things that a place may be said of, those that lie in no other and have no place yet."""
+        last, claims = self.last, self.reading.claims
+        if self.subject and any(
+            last in claim.others[0] for claim in claims if claim.others and claim.value in _HOLDING
+        ):
+            object_ = (last,) if last is not None and self.previous == "noun" else ()
+            return tuple(self.subject), object_  # "two ponds lie inside the park, on the left"
+        if self.previous in ("course", "axis") and claims and claims[-1].kind in _LOCATING:
+            return claims[-1].about, ()  # "runs from north to south on the left"
+        if self.previous != "noun":
+            return about, spare
+        placed = {m for claim in claims if claim.kind in _LOCATING for m in claim.about[0][:1]} - {last}
+        one, others = (tuple(m for m in group if m not in placed) for group in (about[0], spare))
+        return (one,), others
 
     def with_owner(self, about: tuple[Group, ...]) -> tuple[Group, ...]:
         """In "a farm with a pond beside a road" and "a farm and a barn, beside a road" either may be beside it."""

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from pipeline.captions.checks.claims import SEVERAL
 from pipeline.captions.checks.words import stem, words_of
 from pipeline.evidence import Arrangement, Fact, RelationKind, Shape, Sinuosity
 from pipeline.types import GeometryKind
@@ -26,6 +27,12 @@ _IMPLIED = {
 }  # fmt: skip
 """Words of a fact that bear an adjective out, beside the adjective itself."""
 
+_STONY = frozenset(["pebble", "pebbles", "gravel", "shingle", "stone", "stony", "rock", "rocky"])
+"""What a beach that is not sandy is made of."""
+
+_FEW_SHARE = 0.1
+"""Mudflats, fields: what covers more is easily more than one."""
+
 _SMALL_SHARE, _LARGE_SHARE = 0.2, 0.02
 _EMPTY = frozenset(["roofed", "surfaced", "covered", "colored", "a", "with", "lane", "lanes", "track", "laned", "story", "leaved",
                     "of", "building", "ground"])  # fmt: skip
@@ -44,6 +51,8 @@ def looks(fact: Fact, said: str) -> bool:
     if said in ("multi-lane", "multilane", "multi lane"):
         return "lane" in have and bool(have & NUMBER_WORDS)
     stems = _stems(have)
+    if said == "sandy" and have & _STONY:
+        return False
     for word in said.replace("-", " ").split():
         if word in have or stem(word) in stems or (word in _EMPTY and " " in said.replace("-", " ")):
             continue
@@ -129,7 +138,9 @@ def arranged(fact: Fact, said: str) -> bool:
 
 
 def counted(fact: Fact, low: float, high: float) -> bool:
-    """Whether the number of things is in a range."""
+    """Whether the number of things is in a range; of a line or a wide area a plural speaks as well."""
+    if (low, high) == SEVERAL and (fact.kind is GeometryKind.LINE or fact.share >= _FEW_SHARE):
+        return True
     return low <= fact.count <= high
 
 

@@ -7,8 +7,12 @@ from pipeline.captions.checks.claims import REASONS, Claim, Group, Kind, Mention
 from pipeline.captions.checks.holding import holds
 from pipeline.captions.checks.relations import related
 from pipeline.captions.checks.scene import Scene
+from pipeline.captions.checks.sides import cells, covered
 from pipeline.evidence import Fact
 from pipeline.types import GeometryKind, Reason
+
+_FILLING = 0.6
+"""Of what covers so much of the image no place is said."""
 
 
 def unfounded(claims: list[Claim], scene: Scene) -> list[tuple[Reason, str]]:
@@ -72,6 +76,8 @@ def _group_bears_out(claim: Claim, group: Group, scene: Scene) -> bool:
     if claim.kind is not Kind.SHARE and not all(made for _, made in facts):
         meant = [fact for m in group for fact in (m.candidates if m is group[0] else _own(m))]
         facts = [(fact, made) for fact, made in facts if fact in meant]
+    if claim.kind is Kind.PLACE and len(group) > 1:  # what fills the image lies on every side of it
+        facts = [(fact, made) for fact, made in facts if fact.count > 1 or fact.share < _FILLING] or facts
     if claim.kind in (Kind.COURSE, Kind.AXIS):  # lines run, what they cross does not
         runs = [f.id for f in group[0].candidates if f.kind is GeometryKind.LINE]
         facts = [(fact, made) for fact, made in facts if fact.id in runs] or facts
@@ -111,7 +117,9 @@ def _spared(claim: Claim, scene: Scene) -> bool:
         for mention in claim.spare
         if not any(mention in group for group in claim.about)
         for fact in mention.candidates
-        if fact.id not in mention.uncounted and (not line or fact.kind is GeometryKind.LINE)
+        if fact.id not in mention.uncounted
+        and (not line or fact.kind is GeometryKind.LINE)
+        and (claim.kind is not Kind.PLACE or not covered(fact.positions) & ~cells(claim.value[0]))
     )
 
 
@@ -142,7 +150,9 @@ def _relation_holds(claim: Claim) -> bool:
             continue
         if family == "inside" and {f.id for f in ones} == {f.id for f in others}:
             continue
-        if _made_of(group, claim.others[0]) or (not strict and _is_whole(claim.others[0])):
+        if (family != "outside" and _made_of(group, claim.others[0])) or (
+            not strict and _is_whole(claim.others[0])
+        ):
             continue
         every = all if family in ("outside", "far") else any
         pairs = [

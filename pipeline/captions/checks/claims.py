@@ -32,6 +32,9 @@ class Kind(StrEnum):
     RELATION = "relation"  # family
 
 
+SEVERAL = (1.5, 1e9)
+"""Value of the number that a plural without one says: "ponds"."""
+
 REASONS = {
     Kind.COUNT: Reason.WRONG_NUMBER,
     Kind.SHARE: Reason.WRONG_NUMBER,

@@ -48,7 +48,7 @@ _NOT_OWN = frozenset(["area", "areas", "site", "sites", "land", "ground", "groun
 """Last words of classes that speak of much else as well."""
 
 
-_HELD = {"coniferous": ("conifer",), "palm": ("palm", "palm tree"), "grass": ("grass",), "grassy": ("grass",), "maize": ("maize", "corn"),
+_HELD = {"coniferous": ("conifer",), "palm": ("palm", "palm tree", "palm grove", "palm plantation"), "grass": ("grass",), "grassy": ("grass",), "maize": ("maize", "corn"),
          "pebble": ("pebble",), "stony": ("stone",), "sandy": ("sand",), "sand": ("sand",), "gravel": ("gravel",),
          "soybean": ("soybean", "soy"), "rapeseed": ("rapeseed", "canola"), "wooden": ("boardwalk",), "ruined": ("ruin",)}  # fmt: skip
 """Nouns for what things are made of or hold, by their qualifiers."""
@@ -61,7 +61,7 @@ def held(qualifiers: tuple[str, ...], *, counted: bool) -> dict[str, bool]:
     for qualifier in qualifiers:
         word = qualifier.removesuffix("-growing")
         for noun in _HELD.get(word, (word, f"{word} tree") if word.isalpha() else ()):
-            held[noun] = counted
+            held[noun] = counted or noun.endswith((" grove", " plantation"))
     return held
 
 

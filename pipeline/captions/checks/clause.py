@@ -5,6 +5,8 @@ from pipeline.captions.checks.grammar import TELLS_NOTHING
 from pipeline.captions.checks.lexicon import Item
 from pipeline.types import Reason
 
+_THEY = frozenset(["they", "them", "these", "those", "their"])
+
 
 class Clause:
     """What is known while a text is read: the sentence, the clause, and what waits for its noun."""
@@ -33,6 +35,8 @@ class Clause:
         "of_verb",
         "opened",
         "owner",
+        "pictured",
+        "picturing",
         "previous",
         "prior",
         "reading",
@@ -69,6 +73,8 @@ class Clause:
         self.leaving = False
         self.meant: list[Mention] = []
         self.by = False
+        self.pictured = False
+        self.picturing = False
         self.clear_sentence()
 
     def clear_sentence(self) -> None:
@@ -122,8 +128,11 @@ class Clause:
         self.before = self.subject or self.before
         self.subject, self.since, self.verb, self.scene = [], [], False, False
 
-    def antecedent(self) -> list[Group]:
-        """What "it" may stand for: any thing of this sentence, the one before, and what "it" was there."""
+    def antecedent(self, pronoun: str = "") -> list[Group]:
+        """What "it" may stand for: any thing of this sentence, the one before, and what "it" was there.
+
+        "They" is a plural where the sentence before has one subject; "it" after "a landscape with tanks" is the scene.
+        """
         merged = list(
             dict.fromkeys([*(m for group in self.before for m in group), *self.sentence, *self.prior])
         )
@@ -131,6 +140,10 @@ class Clause:
         self.meant = merged
         if self.last is not None and self.last not in merged:
             merged.append(self.last)
+        if pronoun == "it" and self.pictured and all(m.plural for m in merged):
+            return []  # "a landscape with storage tanks; it is bounded by rails"
+        if pronoun in _THEY and len(self.before) < 2 and not self.sentence:
+            merged = [m for m in merged if m.plural or m.mass] or merged
         return [tuple(merged)] if merged else []
 
     def check_idle(self, items: list[Item], at: int) -> None:

@@ -195,3 +195,11 @@ FUNCTION_WORDS = frozenset(
     ["the", "of", "to", "for", "as", "from", "at", "on", "into", "onto", "there", "here", "and", "than", "so", "from above",
      "in view", "visible", "nearby", "seen from above", "when", "who", "if", "to be seen", "in sight", "in total", "in all"]
 )  # fmt: skip
+
+MANY = 13
+"""So many of a kind are counted whole; of fewer, "three of them" may be some."""
+
+ABSENT = frozenset(
+    ["absent", "missing", "hardly any", "nowhere in sight", "nowhere to be seen", "nowhere to be found"]
+)
+"""Negations of what stands before them."""

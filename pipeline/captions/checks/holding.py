@@ -28,7 +28,8 @@ def holds(claim: Claim, fact: Fact, scene: Scene, uncounted: bool = False) -> bo
 def _toward(claim: Claim, fact: Fact, scene: Scene) -> bool:
     if places.toward(fact, str(claim.value), scene.side_m):
         return True
-    if claim.said.endswith(("ward", "wards", "bound")) and fact.kind is GeometryKind.LINE:
+    leads = claim.said.startswith("toward") or claim.said.endswith(("ward", "wards", "bound"))
+    if leads and fact.kind is GeometryKind.LINE:
         return places.points(fact, _ALONG[str(claim.value)])
     others = (other for group in claim.others for mention in group for other in mention.candidates)
     return any(related(fact, other, None, f"dir {claim.value}") for other in others)

@@ -56,7 +56,7 @@ def _phrases(
         branch = phrases.get(word)
         if branch is None:
             items.append(_single(word, said[at], ordinary, own, begins=at not in capital))
-            at += 1
+            at += 2 if word in own and at + 1 < n and plain[at + 1] in _QUALIFYING else 1
             continue
         item, longer = branch
         end = ahead = at + 1
@@ -68,7 +68,10 @@ def _phrases(
             ending, longer = branch
             if ending is not None and not _only_place(items, ending, plain, ahead):
                 item, end = ending, ahead
-        if item is None:
+        if word in own and end < n and plain[end] in _QUALIFYING:  # "maize-growing"
+            items.append(own[word])
+            end += 1
+        elif item is None:
             items.append(_single(word, said[at], ordinary, own, begins=at not in capital))
         elif capital and _named(capital, said[at], item, at, end):
             items.append(Item("name", "", item.said))
@@ -93,6 +96,9 @@ def _named(capital: set[int], said: str, item: Item, at: int, end: int) -> bool:
 
 
 _ENDS = frozenset(".!?:")
+
+_QUALIFYING = frozenset(["growing", "surfaced"])
+"""Second words of qualifiers that would divide a number from its noun."""
 
 
 def _only_place(items: list[Item], entry: Item, plain: tuple[str, ...], after: int) -> bool:

@@ -13,6 +13,10 @@ _REFERENCE = re.compile(
 _DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"[^\W_]+")
 _LEAST = 3
+_GLUE = frozenset(
+    ["to", "a", "an", "the", "of", "in", "on", "at", "is", "and", "as", "by", "it", "its", "are", "or", "so"]
+)
+"""Words that stand side by side in any text: "to a" says nothing of Toa Payoh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,11 @@ def _glued(plain: tuple[str, ...], names: Names, fine: frozenset[str]) -> list[s
                 break
             count += 1
             allowed = allowed and follow in fine
-            if not allowed and (glued in whole or glued in own or glued.removesuffix("s") in whole):
+            if (
+                not allowed
+                and not _GLUE.issuperset(plain[at : at + count])
+                and (glued in whole or glued in own or glued.removesuffix("s") in whole)
+            ):
                 found.append(" ".join(plain[at : at + count]))
                 break
         if word in whole and word not in fine and word in own:

@@ -198,7 +198,8 @@ def _shared(items: list[Item], at: int, share: Item, found: list[Item], *, vague
     """Keep a share if it is one of the image; of places ("most of the left half") only the place counts."""
     after = after_scene(items, at)
     if after > at:
-        found.append(share)
+        of_thing = vague and items[after - 1].said == "it" and found and found[-1].kind == "relation"
+        found.append(Item("plain", "", share.said) if of_thing else share)  # "accompanies a part of it"
         return after
     ahead = at
     while items[ahead].kind in ("article", "plain") and items[ahead].said in ("of", "the", "a"):

@@ -48,8 +48,13 @@ def lies(fact: Fact, letters: str, region: str, side_m: float) -> bool:
         )
     if hit:
         quadrant = mask & ~(side(OPPOSITE[sides[0]]) | side(OPPOSITE[sides[1]])) == mask
+        around = all(mask & side(letter) & ~asked for letter in sides)
         return (
-            mask.bit_count() <= 3 or quadrant or bool(cell(fact.positions[0]) & asked) or region == "corner"
+            mask.bit_count() <= 3
+            or quadrant
+            or around
+            or bool(cell(fact.positions[0]) & asked)
+            or region == "corner"
         )
     both = [side(letter) & ~asked & mask & ~CENTER for letter in sides]
     return all(both) and all(mask & side(OPPOSITE[letter]) == 0 for letter in sides)

@@ -7,13 +7,16 @@ Where English leaves it open, the claim may be true of any of them.
 
 from collections.abc import Callable
 
-from pipeline.captions.checks.claims import Kind, Mention, Reading
+from pipeline.captions.checks.claims import SEVERAL, Kind, Mention, Reading
 from pipeline.captions.checks.grammar import (
+    ABSENT,
     AFTER_SUBJECTS,
     COLLECTIVES,
     GENERIC_NOUNS,
+    MANY,
     MATERIALS,
     MODIFIERS,
+    PREDICATING,
     ROWS,
     SINGULAR_ARTICLES,
     TRAILING,
@@ -37,6 +40,8 @@ class Reader(Referring):
             if kind == "plain":
                 if item.said in SINGULAR_ARTICLES:
                     self.article = item.said
+                if item.said == "on" and self.previous in PREDICATING:  # "is located on the beach"
+                    self.rest_upon(item, items, at)
                 continue
             if kind == "article":
                 self.article = item.said
@@ -76,6 +81,8 @@ class Reader(Referring):
         for kind, value, said in self.modifiers:
             if kind is not Kind.COUNT or not mention.mass:
                 self.claim(kind, value, said, ((mention,),))
+        if mention.plural and not any(kind is Kind.COUNT for kind, _, _ in self.modifiers):
+            self.claim(Kind.COUNT, SEVERAL, item.said, ((mention,),))
         self.modifiers.clear()
         self.article = ""
         self.owner = ()
@@ -125,16 +132,22 @@ class Reader(Referring):
             self.previous == "rel" or (self.article == "the" and items[at + 1].kind in AFTER_SUBJECTS)
         ):
             return
+        if item.kind == "count" and item.value[1] < 1.5 and self.previous == "comma":
+            return  # "four fields, one in each corner", "a garden, one of two"
         if item.kind == "count" and next_content(items, at).kind in (
             "place",
             "relation",
             "verb",
             "toward",
         ):  # "one in the north"
-            low, _ = item.value
+            low, high = item.value
             if low < 1.5:
                 return
-            item = Item("count", (low, 1e9), item.said)
+            of_them = items[at + 1].said == "of them"
+            if of_them and not self.subject:
+                self.subject = self.antecedent("them")
+            many = of_them and low >= MANY  # of fewer it may be some
+            item = Item("count", (low, high if many else 1e9), item.said)
         if item.kind == "count" and (
             items[at + 1].said == "of them" or (items[at + 1].said == "of" and items[at + 2].kind == "pron")
         ):
@@ -147,6 +160,8 @@ class Reader(Referring):
             self._on_verb(item, items, at)
             self.previous = "verb"
         self.say(kind, item.value, item.said, items, at)
+        if item.kind == "arrangement" and " " in item.said:  # "scattered over the meadow"
+            self.rest_upon(item, items, at)
 
     def _on_trailing(self, item: Item, items: list[Item], at: int) -> None:
         self.flush()
@@ -155,7 +170,7 @@ class Reader(Referring):
     def _on_negation(self, item: Item, _items: list[Item], _at: int) -> None:
         self.flush()
         self.negated = True
-        if item.said in ("absent", "missing", "hardly any") and self.since:
+        if item.said in ABSENT and self.since:
             for mention in self.since:
                 mention.negated = True
             self.negated = False
@@ -175,6 +190,7 @@ class Reader(Referring):
         self.article = ""
         if self.since or self.subject:
             return
+        self.picturing = True
         if self.previous != "relation":
             self.scene = items[at + 1].kind in (
                 "verb",
@@ -209,6 +225,8 @@ class Reader(Referring):
             return
         self.joins = item.said not in ("with", "including", "plus", "besides")
         self._flush_late()
+        if item.kind == "comma":
+            self.close_between()
         if self.between or (self.edge and next_content(items, at).kind == "place"):
             return
         if self.previous == "place" and next_content(items, at).kind == "place" and not self.waiting:
@@ -237,6 +255,7 @@ class Reader(Referring):
         self.begun = at + 1
         self.said = len(self.reading.claims)
         self.prior = self.sentence
+        self.pictured, self.picturing = self.picturing, False
         self.flush()
         self.before = self.subject or [(m,) for m in self.since] or self.before
         self.clear_sentence()

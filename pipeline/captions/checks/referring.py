@@ -12,12 +12,12 @@ class Referring(Relating):
 
     def _on_pron(self, item: Item, _items: list[Item], _at: int) -> None:
         if item.said in ("its", "their", "whose"):
-            self.owner = tuple(m for group in (self.subject or self.antecedent()) for m in group)
+            self.owner = tuple(m for group in (self.subject or self.antecedent(item.said)) for m in group)
             self.owner += tuple(m for m in self.sentence if m not in self.owner)
         if self.previous == "relation":  # "next to it": seen to already
             return
         if not self.subject and not self.since and item.said not in ("its", "their", "itself", "themselves"):
-            self.subject = self.antecedent()
+            self.subject = self.antecedent(item.said)
             self.since = [m for group in self.subject for m in group]
             self.last = self.since[0] if self.since else self.last
 

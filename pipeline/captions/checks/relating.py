@@ -104,6 +104,22 @@ class Relating(Attachment):
             about = self.with_owner(about)
         self.relation = (family, item.said, about)
 
+    def close_between(self) -> None:
+        """Read "between fields, houses stand" as "amid fields"."""
+        if self.between and self.between[0].plural and self.relation is not None:
+            _, said, about = self.relation
+            first, self.between = self.between[0], []
+            self.relation = ("amid", said, about)
+            self.place(first)
+
+    def rest_upon(self, item: Item, items: list[Item], at: int) -> None:
+        """Relate the subject to a thing that follows a preposition."""
+        ahead = at + 1
+        while items[ahead].kind in ("article", "attr", "shape", "size"):
+            ahead += 1
+        if items[ahead].kind == "noun" and (self.subject or self.since):
+            self.relation = ("upon", item.said, self.targets())
+
     def _relate_to_it(self, item: Item, items: list[Item], at: int, family: str) -> None:
         """A relation to "it": to any thing named before."""
         coordinate = items[at - 2].kind in ("toward", "relation", "place", "toits")
@@ -141,6 +157,8 @@ class Relating(Attachment):
             self.reading.claims.append(
                 Claim(Kind.RELATION, letters, item.said, ((self.last,),), (tuple(others),))
             )
+        elif self.since and self.previous in ("course", "axis"):  # the image's side
+            self.say(Kind.PLACE, (item.value, "part"), item.said, items, at)
         elif not self.since and self.subject and items[at + 1].kind in ("stop", "break"):
             letters = f"side {item.value}"
             self.reading.claims.append(
@@ -153,6 +171,10 @@ class Relating(Attachment):
         self.flush()
         if item.said == "beyond" and next_content(items, at).kind == "noun":
             self._on_relation(Item("relation", "outside", item.said), items, at)
+            return
+        if items[at + 1].kind == "rel":  # "a road, beyond which a canal is seen"
+            self._on_break(item, items, at)
+            self.led = True
             return
         self.edge = Kind.EDGE
         ahead = items[at + 1]

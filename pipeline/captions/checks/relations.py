@@ -66,6 +66,13 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
         return False
     if family == "touch":
         return _any(one, other, frozenset(RelationKind)) or _neighbors(one, other)
+    if family == "upon":
+        if _any(one, other, frozenset(RelationKind)):
+            return True
+        apart = one.relations and not _holders(one) & _holders(other)
+        return not apart and bool(covered(one.positions) & covered(other.positions))
+    if family == "into":
+        return _any(one, other, frozenset(RelationKind)) or not one.relations
     if family == "far":
         return not _any(one, other, frozenset(RelationKind)) and not _neighbors(one, other)
     if family == "amid":
@@ -138,6 +145,10 @@ def _against(one: Fact, other: Fact, letters: str) -> bool:
 
 def _middle(fact: Fact) -> tuple[float, float]:
     return middle(covered(fact.positions))
+
+
+def _holders(fact: Fact) -> set[str]:
+    return {relation.other for relation in fact.relations if relation.kind is RelationKind.INSIDE}
 
 
 def _has(one: Fact, other: Fact, kind: RelationKind) -> bool:

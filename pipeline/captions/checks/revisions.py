@@ -3,7 +3,7 @@
 from collections import Counter
 from itertools import pairwise
 
-from pipeline.captions.checks.claims import Claim, Kind, Mention, Reading
+from pipeline.captions.checks.claims import SEVERAL, Claim, Kind, Mention, Reading
 from pipeline.captions.checks.lexicon import Lexicon
 from pipeline.captions.checks.sides import cells
 from pipeline.captions.checks.words import Words, stem, words_of
@@ -83,13 +83,15 @@ def _named(mention: Mention, originals: list[Mention], lexicon: Lexicon) -> bool
 
 def _number_named(claim: Claim, originals: list[Claim]) -> bool:
     """Whether a number is also in the original, there in a range that overlaps its own."""
+    if claim.value == SEVERAL:
+        return True
     *unit, low, high = claim.value
     if claim.kind is Kind.COUNT and (low, high) in ((1, 1), (2, 1e9)):
         return True
     if claim.kind is Kind.COUNT and low == high == 1:
         return True
     for other in originals:
-        if other.kind is not claim.kind:
+        if other.kind is not claim.kind or other.value == SEVERAL:
             continue
         *other_unit, other_low, other_high = other.value
         if unit == other_unit and low <= other_high and other_low <= high:

@@ -1,0 +1,62 @@
+"""How a flow run ends: Completed only when nothing failed, and otherwise with the reason where people look."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from flows.automations import BUDGET_REACHED
+from flows.children import cancel_children
+from pipeline.engine import Outcome
+from pipeline.errors import Exhausted, SkytellerError
+from pipeline.stages.base import Context
+
+MOST_ATTEMPTS = 3
+"""A run that crashes so many times is not replaced any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What came of a build."""
+
+    outcome: Outcome
+    context: Context
+
+
+def end_state(
+    build: Callable[[], Built], crashed: Sequence[str] = ()
+) -> State[Built | SkytellerError | None]:
+    """Build, and say in a state how it went; its data is for the caller in this process alone.
+
+    Parameters
+    ----------
+    build
+        Does the work.
+    crashed
+        Runs that this one replaces; what they have left running on other machines is cancelled first.
+    """
+    if len(crashed) >= MOST_ATTEMPTS:
+        return Failed(
+            message=f"crashed {MOST_ATTEMPTS} times: see the logs of the workers, mend, and run again"
+        )
+    for run in crashed:
+        cancel_children(UUID(run))
+    try:
+        built = build()
+    except Exhausted as error:
+        return Failed(name=BUDGET_REACHED, message=str(error), data=error)
+    except SkytellerError as error:
+        return Failed(message=str(error), data=error)
+    return (Failed if built.outcome.exit_code else Completed)(message=_in_words(built), data=built)
+
+
+def _in_words(built: Built) -> str:
+    outcome = built.outcome
+    if outcome.errors:
+        unit, message = next(iter(outcome.errors.items()))
+        return f"{len(outcome.errors)} units could not be built, the first: {unit}: {message}"
+    if outcome.failed_items:
+        return f"{outcome.failed_items} items failed; `skyteller retry` tries them again"
+    return f"released {built.context.config.name}"

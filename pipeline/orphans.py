@@ -1,0 +1,19 @@
+"""Worker processes end with the process that started them, however that went."""
+
+import multiprocessing
+import os
+import threading
+from multiprocessing.connection import wait
+
+
+def die_with_parent() -> None:
+    """End this process when the one that started it is gone."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,42 @@
+"""Builds a part of a dataset: units that someone else has planned and handed to this machine."""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from pipeline.jobs import Executor, jobs_of
+from pipeline.ledger import Ledger
+from pipeline.plan import make_plan
+from pipeline.stages.base import Context
+
+
+def build_part(context: Context, units: Collection[str], execute: Executor) -> dict[str, str]:
+    """Build the units of a list that are ready and not done.
+
+    Parameters
+    ----------
+    context
+        The inventory of the dataset.
+    units
+        Their names, ``stage/cell``. Where their stage has lanes they make up as many as the context says.
+    execute
+        Runs the jobs.
+
+    Returns
+    -------
+    Message by name, for the units that could not be built.
+    """
+    wanted = set(units)
+    plan = make_plan(context, Ledger(context.store))
+    stages = tuple(
+        replace(stage, ready=tuple(work for work in stage.ready if str(work.unit) in wanted))
+        for stage in plan.stages
+    )
+    errors: dict[str, str] = {}
+    done: set[str] = set()
+    jobs = jobs_of(replace(plan, stages=stages), context.config, ())
+    for job, result in execute(context, jobs, None) if jobs else ():
+        if isinstance(result, str):
+            errors.update((str(work.unit), result) for work in job.works)
+        else:
+            done.update(str(commit.unit) for commit in result)
+    return {unit: message for unit, message in errors.items() if unit not in done}

@@ -1,19 +1,20 @@
 """What the flows share whose units another flow run has planned."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.settled import settled
 from flows.taskruns import TaskRuns
-from pipeline.configfile import load_config
 from pipeline.errors import SkytellerError
-from pipeline.handout import taken
-from pipeline.inventory import take_inventory
-from pipeline.part import build_part
+from pipeline.interpreter import with_python
+from pipeline.part import build_part, context_of
+
+VLLM_PYTHON = "SKYTELLER_VLLM_PYTHON"
+"""Names the Python that has vLLM, where it cannot share an installation with Prefect: they want different FastAPIs."""
 
 
 def build_handed(config: str, units: Sequence[str], share: str | None = None) -> State[None]:
@@ -29,15 +30,14 @@ def build_handed(config: str, units: Sequence[str], share: str | None = None) ->
         Part of the requests that this run may send.
     """
     try:
-        if "/contexts/" in config:
-            store, _, key = config.partition("/contexts/")
-            context = taken(store, f"contexts/{key}")
-        else:
-            path = Path(config)
-            context = take_inventory(load_config(path), path.absolute().parent)
+        context = context_of(config)
         own = replace(context, config=settled(context.config, share=share, gpus=1))
-        with TaskRuns(own) as here:
-            errors = build_part(own, units, here)
+        python = os.environ.get(VLLM_PYTHON)
+        if python and all(unit.startswith("captions/") for unit in units):
+            errors = build_part(own, units, with_python(python))
+        else:
+            with TaskRuns(own) as here:
+                errors = build_part(own, units, here)
     except SkytellerError as error:
         return Failed(message=str(error))
     if errors:

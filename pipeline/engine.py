@@ -102,6 +102,8 @@ def build(
         run = beside.run if overlap else execute
         while True:
             plan = make_plan(context, ledger)
+            if captions is None and not told:
+                _look_at_engines(context, plan)
             jobs = jobs_of(plan, context.config, errors)
             if not jobs and not beside.busy:
                 return Outcome(plan, errors)
@@ -121,6 +123,13 @@ def build(
                         told[job.stage] += len(result)
                         if progress is not None:
                             progress(job.stage, len(result), wanted[job.stage])
+
+
+def _look_at_engines(context: Context, plan: Plan) -> None:
+    """Find out before any work whether captions that are still to be made can be. Raises Misconfigured if never."""
+    (texts,) = (each for each in plan.stages if each.stage.name == _STAGE.name)
+    if (texts.ready or texts.waiting) and (missing := captions_stage.require_engines(context)):
+        logger.warning("%s; the build begins, captions will wait for it", missing)
 
 
 def _done(ledger: Ledger, work: Work) -> bool:

@@ -7,6 +7,7 @@ of the inputs' own fingerprints let an unchanged table shield everything behind 
 elements are the same in a cell re-runs nothing else there.
 """
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,6 +28,16 @@ _AT_HAND = 5_000
 
 _WORTH_KEEPING = 1_000
 """Commits that the cache lacks before it is written again."""
+
+_CACHE = pa.schema([("key", pa.string()), ("mark", pa.string()), ("commit", pa.binary())])
+
+_USUAL = (
+    b'{"counts":{"failed":{},"kept":1000,"rejected":{"no_visible_fact":100},"seen":1100},"fingerprint":"'
+    b'","info":{},"outputs":{"patches":{"bytes":100000,"key":"tables/captions/12-1000-1000/.facts.parquet",'
+    b'"rows":1000,"sha256":"0123456789abcdef"},"samples":{"bytes":100000,"key":"tables/pixels/12-1000-1000/'
+    b'.elements.parquet","rows":1000,"sha256":""}},"unit":{"cell":"12-1000-1000","stage":"elements"}}'
+)
+"""What commits have in common, for packing them; in memory only, so that it may change."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -131,7 +142,7 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._known: dict[str, dict[str, bytes]] = {}  # encoded, by stage and key: a fifth of the memory
+        self._known: dict[str, dict[str, bytes]] = {}  # packed, by stage and key
         self._listed: dict[str, dict[str, str]] = {}
         self._cached: dict[str, int] = {}
         self._decoded = lru_cache(maxsize=_AT_HAND)(self._decode)
@@ -168,7 +179,7 @@ class Ledger:
             if key in self._listed[stage] and key not in self._of(stage)
         ]
         for (stage, key), data in zip(new, self.store.get_all(key for _, key in new), strict=True):
-            self._of(stage)[key] = data
+            self._of(stage)[key] = _packed(data)
         return [key if key in self._of(stage) else None for stage, key in keys]
 
     def read(self, stage: str, key: str) -> Commit:
@@ -187,7 +198,7 @@ class Ledger:
         """The commit of a unit as the store has it now: one request, where `refresh` lists a whole stage."""
         key = commit_key(unit, print_)
         try:
-            return self._decode(key, self.store.get(key))
+            return self._decode(key, _packed(self.store.get(key)))
         except FileNotFoundError:
             return None
 
@@ -209,23 +220,25 @@ class Ledger:
                 "Library versions may differ between machines; install from the constraints file"
             )
             raise StoreError(msg)
-        self._of(commit.unit.stage)[commit.key] = data
+        self._of(commit.unit.stage)[commit.key] = _packed(data)
 
     def remember(self, commit: Commit) -> None:
         """Take note of a commit that a worker process has written."""
-        self._of(commit.unit.stage)[commit.key] = commit.encode()
+        self._of(commit.unit.stage)[commit.key] = _packed(commit.encode())
 
     def keep(self, stage: str) -> None:
         """Let go of a stage's listing; what is known goes to the cache, once that saves the next ledger enough."""
         listed, known = self._listed.pop(stage), self._of(stage)
-        rows = [(key, listed[key], data) for key, data in known.items() if key in listed]
-        if len(rows) < self._cached[stage] + _WORTH_KEEPING:
+        keys = [key for key in known if key in listed]
+        if len(keys) < self._cached[stage] + _WORTH_KEEPING:
             return
         sink = pa.BufferOutputStream()
-        columns = [pa.array(values) for values in zip(*rows, strict=True)]
-        pq.write_table(pa.table(columns, names=["key", "mark", "commit"]), sink, compression="zstd")
+        with pq.ParquetWriter(sink, _CACHE, compression="zstd") as writer:
+            for at in range(0, len(keys), _AT_HAND):
+                rows = [(key, listed[key], _unpacked(known[key])) for key in keys[at : at + _AT_HAND]]
+                writer.write_table(pa.table(list(zip(*rows, strict=True)), schema=_CACHE))
         self.store.put(_cache_key(stage), sink.getvalue().to_pybytes())
-        self._cached[stage] = len(rows)
+        self._cached[stage] = len(keys)
 
     def _load(self, stage: str) -> None:
         """Take over from the cache what is still in the store as it was."""
@@ -237,7 +250,7 @@ class Ledger:
         for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(_AT_HAND):
             for key, mark, commit in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 if listed.get(key) == mark:
-                    known.setdefault(key, commit)
+                    known.setdefault(key, _packed(commit))
                     self._cached[stage] += 1
 
     def _of(self, stage: str) -> dict[str, bytes]:
@@ -246,13 +259,13 @@ class Ledger:
     @staticmethod
     def _decode(key: str, data: bytes) -> Commit:
         with _named(key):
-            return Commit.decode(data)
+            return Commit.decode(_unpacked(data))
 
     @staticmethod
     def _parse(key: str, data: bytes) -> tuple[Counts, Mapping[str, str]]:
         """What every plan needs of every commit: a quarter of the time of the whole value."""
         with _named(key):
-            values = from_json(data)
+            values = from_json(_unpacked(data))
             digests = {name: output["sha256"] for name, output in values["outputs"].items()}
             return Counts(**values["counts"]), digests
 
@@ -264,6 +277,16 @@ def _named(key: str) -> Iterator[None]:
     except (ValueError, KeyError, TypeError) as error:
         msg = f"store: {key} is not a commit ({error}); delete it and run again, only its unit is rebuilt"
         raise StoreError(msg) from error
+
+
+def _packed(data: bytes) -> bytes:
+    """A commit in a quarter of the memory: a big plan holds a million."""
+    packer = zlib.compressobj(1, wbits=-12, memLevel=5, zdict=_USUAL)
+    return packer.compress(data) + packer.flush()
+
+
+def _unpacked(data: bytes) -> bytes:
+    return zlib.decompressobj(-12, zdict=_USUAL).decompress(data)
 
 
 def commit_key(unit: Unit, print_: str) -> str:

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import sys
 import threading
 from multiprocessing.connection import wait
 
@@ -14,6 +15,17 @@ def die_with_parent() -> None:
 
     def watch() -> None:
         wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def end_with_input() -> None:
+    """End this process when its standard input ends, as it does when the process that holds the pipe is gone."""
+
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), 1024):
+            continue
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -2,11 +2,30 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from pathlib import Path
 
+from pipeline.configfile import load_config
+from pipeline.handout import taken
+from pipeline.inventory import take_inventory
 from pipeline.jobs import Executor, jobs_of
 from pipeline.ledger import Ledger
 from pipeline.plan import make_plan
 from pipeline.stages.base import Context
+
+
+def context_of(config: str) -> Context:
+    """What a config refers to.
+
+    Parameters
+    ----------
+    config
+        Path of a config, or ``STORE/contexts/NAME.json`` as a build has handed it out.
+    """
+    store, handed, name = config.partition("/contexts/")
+    if handed:
+        return taken(store, f"contexts/{name}")
+    path = Path(config)
+    return take_inventory(load_config(path), path.absolute().parent)
 
 
 def build_part(context: Context, units: Collection[str], execute: Executor) -> dict[str, str]:

@@ -148,10 +148,11 @@ class _Worker:
         if self._process is None:
             methods = multiprocessing.get_context("forkserver")
             methods.set_forkserver_preload(["pipeline.plan"])
-            self.pipe, theirs = methods.Pipe()
-            self._process = methods.Process(target=_serve, args=(theirs, *self._given))
-            self._process.start()
+            ours, theirs = methods.Pipe()
+            process = methods.Process(target=_serve, args=(theirs, *self._given))
+            process.start()
             theirs.close()
+            self.pipe, self._process = ours, process
         self.job, self._left = job, {work.unit: work for work in job.works}
         with suppress(BrokenPipeError):  # died in its sleep: `hear` tells
             self.pipe.send(job)

@@ -13,12 +13,9 @@ from pipeline.engine import Outcome, build
 from pipeline.errors import Misconfigured
 from pipeline.imagery.allowance import Allowance
 from pipeline.inventory import take_inventory
-from pipeline.ledger import Ledger
-from pipeline.plan import make_plan
 from pipeline.shares import share_of
 from pipeline.show import console, counts_table, errors, fetching, progress, total
 from pipeline.stages.base import Context
-from pipeline.stages.captions import require_engines
 
 app = App(
     name="skyteller",
@@ -65,19 +62,9 @@ def run_build(
 ) -> tuple[Outcome, Context]:
     """Build a dataset with progress on the screen."""
     context = load_context(path, workers, share=share)
-    _require_captions(context)
     allowance = None if budget is None else Allowance(budget)
     with progress() as tell, executor_of(context) as (execute, at_once):
         return build(context, tell, allowance, execute, workers=at_once), context
-
-
-def _require_captions(context: Context) -> None:
-    """Look at the caption engines before any work, where captions are still to be made."""
-    (captions,) = (
-        each for each in make_plan(context, Ledger(context.store)).stages if each.stage.name == "captions"
-    )
-    if (captions.ready or captions.waiting) and (missing := require_engines(context)):
-        errors.print(f"{missing}; the build begins, captions will wait for it", markup=False)
 
 
 def report(outcome: Outcome, context: Context) -> None:

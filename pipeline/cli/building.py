@@ -19,9 +19,12 @@ from pipeline.imagery.earthengine.doctor import examine
 from pipeline.imagery.earthengine.source import listings_left
 from pipeline.inventory import NotFetched, area_of, open_store
 from pipeline.ledger import Ledger
+from pipeline.orphans import end_with_input
 from pipeline.osm.fetch import present, survey
+from pipeline.part import build_part, context_of
 from pipeline.plan import make_plan
-from pipeline.show import caption_lines, console, counts_table, estimate_lines, plan_table
+from pipeline.pool import run_here
+from pipeline.show import caption_lines, console, counts_table, errors, estimate_lines, plan_table
 from pipeline.sources import EarthEngineSource
 from pipeline.stages.base import Context
 
@@ -150,6 +153,21 @@ def build_command(
     outcome, context = run_build_or_flow(config, workers, budget, share, prefect)
     report(outcome, context)
     return outcome.exit_code
+
+
+@app.command(show=False)
+def part(
+    config: Annotated[str, Parameter(help="A dataset.yaml, or STORE/contexts/NAME.json as handed out.")],
+    *units: Annotated[str, Parameter(help="Names of units, such as captions/12-1-2.")],
+    leash: Annotated[bool, Parameter(help="End as soon as standard input does.", negative="")] = False,
+) -> int:
+    """Build units that another process has planned: the other end of `pipeline.interpreter`."""
+    if leash:
+        end_with_input()
+    failed = build_part(context_of(config), units, run_here)
+    for unit, message in failed.items():
+        errors.print(f"{unit}: {message}", markup=False)
+    return 3 if failed else 0
 
 
 @app.command

@@ -50,7 +50,9 @@ class Quality(_Record):
 class Osm(_Record):
     """The map data that facts and captions rest on."""
 
-    snapshot: str = Field(description="Timestamp of the map, oldest..newest of several files, and hash of what it was read from.")
+    snapshot: str = Field(
+        description="Timestamp of the map, oldest..newest of several files, and hash of what it was read from."
+    )
     license: str
     attribution: str
 

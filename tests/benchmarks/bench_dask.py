@@ -1,6 +1,6 @@
 """The stages behind the elements on a Dask cluster, two workers against one, and against processes without Dask.
 
-Synthetic imagery is drawn for the real OSM extract of Reisterstown (the shared test data), and the elements are made
+Synthetic imagery is drawn for the real OSM extract of Monaco (the shared test data), and the elements are made
 once: that pass over the file is not spread. Then facts, pixels, captions, samples, shards and release are built again
 and again on clusters whose workers run already. Run with ``python tests/benchmarks/bench_dask.py [rounds]``.
 
@@ -37,8 +37,8 @@ from pipeline.store import Store
 from tests.dask_cluster import machines
 from tests.small_world import release_hashes
 
-OSM = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "osm" / "reisterstown-md.osm.pbf"
-ZOOM, GSD_M = 14, 1.2
+OSM = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "osm" / "monaco-2023.osm.pbf"
+ZOOM, GSD_M = 15, 1.0
 
 
 @dataclass

@@ -53,6 +53,10 @@ class FailingStore(Store):
         self._step()
         return super().list(prefix)
 
+    def marks(self, prefix: str) -> Iterator[tuple[str, str]]:
+        self._step()
+        return super().marks(prefix)
+
     def copy(self, source: str, target: str) -> None:
         self._step()
         super().copy(source, target)

@@ -129,7 +129,9 @@ def test_what_an_image_copies_is_there_and_not_ignored(name: str) -> None:
 
 def test_no_secret_has_a_value_in_the_files() -> None:
     for path in (
-        path for path in DOCKER.rglob("*") if path.is_file() and path.name not in (".env", "workers.env", "README.md")
+        path
+        for path in DOCKER.rglob("*")
+        if path.is_file() and path.name not in (".env", "workers.env", "README.md")
     ):
         text = path.read_text(encoding="utf-8")
         for name in SECRETS:

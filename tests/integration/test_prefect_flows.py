@@ -143,7 +143,10 @@ def _every_text_is_asked_for_once(server: Prefect, folder: Path) -> None:
     (model / "config.json").write_text("{}")
     annotators = [{"type": "template"}, {"type": "vllm", "model": "./model"}]
     captions = {"type": "several", "annotators": annotators, "min_area_share": 0.01}
-    config = _town(folder / "captioned", captions=captions, runtime={"workers": 2, "gpus": 2})
+    config = make_world(
+        folder / "captioned", captions=captions, runtime={"workers": 2, "gpus": 2}, cell_zoom=ZOOM,
+        sampling={"patch_px": 32},
+    )  # fmt: skip
     assert server.ended(server.start("build/build", config=str(config)), 240)[0] == "COMPLETED"
     asked = [line.split() for line in (folder / "asked.txt").read_text().splitlines()]
     assert len({seed for _, seed in asked}) == len(asked) > 10

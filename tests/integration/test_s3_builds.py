@@ -89,7 +89,7 @@ def test_every_command_works_on_a_bucket(
         assert commands(command, exit_on_error=False, result_action="return_value") in (None, 0)
     said = capsys.readouterr().out.replace("\n", "")
     assert "whole (5 samples in 2 shards)" in said
-    assert '"faithfulness"' in said
+    assert '"self_bleu"' in said
     assert "rebuilt" in said
     assert "DIFFERENT" not in said
 

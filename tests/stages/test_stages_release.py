@@ -123,22 +123,22 @@ def test_what_an_unfinished_attempt_left_is_removed(tmp_path: Path) -> None:
 
 def test_checksums_come_last(tmp_path: Path) -> None:
     class Watched(Store):
-        written: list[str] = []  # noqa: RUF012
+        puts: list[str] = []  # noqa: RUF012
 
         def put(self, key: str, data: bytes | Path) -> None:
             super().put(key, data)
-            self.written.append(key)
+            self.puts.append(key)
 
         def copy(self, source: str, target: str) -> None:
             super().copy(source, target)
-            self.written.append(target)
+            self.puts.append(target)
 
     store = Watched(str(tmp_path))
     context, commits = prepare(store)
-    store.written.clear()
+    store.puts.clear()
     run_stage(context, commits, release.STAGE)
-    assert len(store.written) == 7 + 7 + 1
-    assert store.written[-1] == "releases/small/checksums.sha256"
+    assert len(store.puts) == 7 + 7 + 1
+    assert store.puts[-1] == "releases/small/checksums.sha256"
 
 
 def test_the_commit_names_the_checksums(tmp_path: Path) -> None:

@@ -11,6 +11,10 @@ _HOLDING = frozenset(["inside", "into"])
 """Relations to something in which a thing lies: a place after them is that of the thing."""
 
 
+_MADE = frozenset(["made of", "made from", "built of", "built from", "consisting of", "made out of"])
+"""Participles after a noun by which it is said what that is made of."""
+
+
 class Attachment(Clause):
     """A clause to which things and claims are added as they are read."""
 
@@ -139,6 +143,9 @@ class Attachment(Clause):
             self.reading.claims.append(Claim(kind, value, said, about, (self.earlier(about),), spare))
             return
         about = self.targets()
+        made = kind is Kind.ATTRIBUTE and at > 1 and items[at - 1].said in _MADE
+        if made and self.last and items[at - 2].kind == "noun":  # "crosses two motorways made of asphalt"
+            about = ((self.last,),)
         if kind in (Kind.COURSE, Kind.AXIS) and self.previous == "noun" and self.related:
             about = self.related
         elif kind in (Kind.COURSE, Kind.AXIS) and len(about) == 1 and about[0][0] is self.last:

@@ -23,7 +23,7 @@ _IMPLIED = {
     "seasonal": {"intermittent"}, "disused": {"disused", "derelict", "abandoned"}, "abandoned": {"disused", "derelict", "abandoned"},
     "ruined": {"ruined", "ruin"}, "derelict": {"derelict", "disused"}, "fenced": set(), "bare": {"bare"}, "barren": {"bare"},
     "pitched": {"gabled", "hipped"}, "gabled": {"gabled", "gable"}, "hipped": {"hipped", "hip"}, "turfed": {"turf"}, "multi": set(),
-    "pedestrian": {"footpath", "pedestrian", "sidewalk"},
+    "detached": {"single"}, "freestanding": {"single", "detached"}, "terraced": {"terrace", "row"}, "pedestrian": {"footpath", "pedestrian", "sidewalk"},
 }  # fmt: skip
 """Words of a fact that bear an adjective out, beside the adjective itself."""
 

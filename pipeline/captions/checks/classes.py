@@ -115,7 +115,7 @@ def fine(singulars: tuple[str, ...]) -> frozenset[str]:
 def telling(noun: str) -> frozenset[str]:
     """The stems of the words of a noun that tell what it is: a grassy area is grass, a power station is of power."""
     words = (word.removesuffix("land") if word in _LANDS else word for word in words_of(noun).plain)
-    return frozenset(map(stem, words)) - _GENERIC
+    return frozenset(map(_stem, words)) - _GENERIC
 
 
 _LANDS = frozenset(["scrubland", "grassland", "cropland", "marshland", "heathland", "moorland", "bushland", "shrubland",
@@ -136,7 +136,17 @@ def head(noun: str) -> str:
 @lru_cache(4096)
 def telling_of(phrases: tuple[str, ...]) -> frozenset[str]:
     """The stems of the telling words of a fact's qualifiers and noun."""
-    return frozenset(stem(word) for phrase in phrases for word in words_of(phrase).plain) - _GENERIC
+    return frozenset(_stem(word) for phrase in phrases for word in words_of(phrase).plain) - _GENERIC
+
+
+def _stem(word: str) -> str:
+    """The stem of a word; a parking lot is no park, a building nothing that is built."""
+    return word if word in _STEMS else stem(word)
+
+
+_STEMS = frozenset(
+    ["parking", "building", "training", "shipping", "landing", "farming", "racing", "mining", "housing"]
+)
 
 
 _GENERIC = frozenset(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from pipeline.captions.checks import attributes, places
 from pipeline.captions.checks.claims import Claim, Kind
-from pipeline.captions.checks.relations import related
+from pipeline.captions.checks.relations import holders, related
 from pipeline.captions.checks.scene import Scene
 from pipeline.evidence import Fact
 from pipeline.types import GeometryKind
@@ -22,7 +22,14 @@ def holds(claim: Claim, fact: Fact, scene: Scene, uncounted: bool = False) -> bo
         if low == high == 1:
             return claim.about[0][0].concept not in _ONE_OF_MANY
         return high > 1.5 and not (low == high or _exact(claim.value))
+    if uncounted and planted_in_rows(claim):
+        return True
     return _HOLDS[claim.kind](claim, fact, scene)
+
+
+def planted_in_rows(claim: Claim) -> bool:
+    """Whether rows are said of what is planted in rows: "rows of vines" of a vineyard."""
+    return claim.said == "rows of" and claim.about[0][0].concept in _IN_ROWS
 
 
 def _toward(claim: Claim, fact: Fact, scene: Scene) -> bool:
@@ -31,7 +38,11 @@ def _toward(claim: Claim, fact: Fact, scene: Scene) -> bool:
     leads = claim.said.startswith("toward") or claim.said.endswith(("ward", "wards", "bound"))
     if leads and fact.kind is GeometryKind.LINE:
         return places.points(fact, _ALONG[str(claim.value)])
-    others = (other for group in claim.others for mention in group for other in mention.candidates)
+    named = [other for group in claim.others for mention in group for other in mention.candidates]
+    ids = {other.id for other in named} - {fact.id}
+    others = [
+        other for other in named if not holders(other) & ids
+    ] or named  # of a park rather than of its pond
     return any(related(fact, other, None, f"dir {claim.value}") for other in others)
 
 
@@ -85,6 +96,12 @@ def _exact(value: tuple[float, float]) -> bool:
 
 _COLLECTED = " of"
 """What follows the number of groups of things: "two patches of trees" are counted, the trees are not."""
+
+_IN_ROWS = frozenset(
+    ["vine", "grapevine", "grape", "fruit tree", "apple tree", "cherry tree", "olive tree", "solar panel",
+     "photovoltaic panel", "panel", "solar module"]
+)  # fmt: skip
+"""Things that are planted or set up in rows wherever an area is made of them."""
 
 _ONE_OF_MANY = frozenset(
     ["tree", "house", "building", "home", "greenhouse", "garage", "vine", "bush", "shrub", "grave"]

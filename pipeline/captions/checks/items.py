@@ -81,6 +81,8 @@ def _phrases(
             word in own and item.kind in ("noun", "scene") and (end == at + 1 or plain[end - 1] == "surface")
         ):
             items.append(Item("attr", f"own {item.said}", item.said, Entry("attr", "", noun=item.entry)))
+        elif item.said in _VERBS_TOO and items and items[-1].kind == "noun":
+            items.append(Item("verb", "", item.said))
         else:
             items.append(item)
         at = end
@@ -94,6 +96,9 @@ def _named(capital: set[int], said: str, item: Item, at: int, end: int) -> bool:
         return False
     return not (len(said) == 1 or (said.isupper() and item.kind in ("noun", "pos", "axis")))
 
+
+_VERBS_TOO = frozenset(["form", "forms", "stretch", "stretches"])
+"""Words for parts that after a noun are verbs: "houses form a cluster"."""
 
 _ENDS = frozenset(".!?:")
 
@@ -146,7 +151,7 @@ def _single(word: str, said: str, ordinary: dict[str, Item], own: dict[str, Item
         return Item(_PUNCTUATION.get(word, "symbol") or "unit", "% 0.01", word)
     if word in own:
         return own[word]
-    known = ordinary.get(word)
+    known = ordinary.get(word) or (_compound(word) if begins else None)
     if said[0].isupper() and len(said) > 1 and (not begins or known is None):
         return Item("name", "", said)
     return known or _compound(word) or Item("unknown", "", word)

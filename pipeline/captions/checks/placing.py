@@ -153,6 +153,8 @@ def _place_list(items: list[Item], at: int) -> tuple[list[Item], int]:
             at += 1
             while items[at].kind == "region":
                 at += 1
+        elif items[at].said in _AREAS:
+            at += 1
         ahead = at
         while items[ahead].kind in ("conj", "comma") and items[ahead].said in ("and", "or", ","):
             ahead += 1
@@ -167,6 +169,9 @@ def _place_list(items: list[Item], at: int) -> tuple[list[Item], int]:
         at = ahead
     return [Item("place", (spec, region), f"{_NAME.get(spec, spec)} {region}") for spec in specs], at
 
+
+_AREAS = frozenset(["areas", "zones", "fringes", "regions"])
+"""Words for parts of the image after a place: "the upper and left areas"."""
 
 _NAME = {"t": "top", "b": "bottom", "l": "left", "r": "right", "c": "center", "tl": "top left", "tr": "top right",
          "bl": "bottom left", "br": "bottom right"}  # fmt: skip

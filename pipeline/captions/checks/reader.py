@@ -60,6 +60,8 @@ class Reader(Referring):
         before = at - 2 if items[at - 1].kind == "article" else at - 1
         if before >= 0 and items[before].said == "for":  # a purpose: "a path for cyclists"
             return
+        if items[at - 1].said in ("can", "could", "may"):  # "where trucks can park"
+            return
         if item.said in GENERIC_NOUNS and items[at - 1].kind == "noun":  # "hospital complex"
             return
         if item.said in MATERIALS and items[at + 1].kind in ("noun", "partnoun"):  # "a grass pitch"
@@ -252,6 +254,7 @@ class Reader(Referring):
     def _on_stop(self, _item: Item, items: list[Item], at: int) -> None:
         if not self.sentence:
             self.check_idle(items, at)
+        self.close_between()
         self.begun = at + 1
         self.said = len(self.reading.claims)
         self.prior = self.sentence

@@ -1,9 +1,14 @@
 """Verbs and relations: who does what to whom."""
 
+from itertools import pairwise
+
 from pipeline.captions.checks.attachment import Attachment
 from pipeline.captions.checks.claims import Claim, Group, Kind
 from pipeline.captions.checks.grammar import FINITE, inverts, next_content, opens_clause
 from pipeline.captions.checks.lexicon import Item
+
+_LEVELS = ("over", "under")
+"""Ends of verbs of crossing of which the object is never the image."""
 
 
 class Relating(Attachment):
@@ -70,7 +75,9 @@ class Relating(Attachment):
         if family == "across":
             opens = self.previous in ("conj", "comma", "stop", "break") or not (self.subject or self.since)
             family = "near" if opens else "through"
-        if after.said == "it" and family in ("through", "cross"):  # it may be the image
+        if (
+            after.said == "it" and family in ("through", "cross") and not item.said.endswith(_LEVELS)
+        ):  # maybe the image
             return
         if family == "touch" and (
             after.kind == "place" or (after.kind == "plain" and items[at + 2].kind == "place")
@@ -143,6 +150,12 @@ class Relating(Attachment):
             self.fronted = (family, item.said, (merged,))
             self.waiting.append((Kind.RELATION, family, item.said))
 
+    def _on_mutual(self, item: Item, _items: list[Item], _at: int) -> None:
+        """What the subjects are to each other: "a square and a church lie far apart"."""
+        self.flush()
+        for one, other in pairwise(self.subject):
+            self.reading.claims.append(Claim(Kind.RELATION, str(item.value), item.said, (one,), (other,)))
+
     def _finite(self, item: Item) -> bool:
         first = item.said.partition(" ")[0]
         return (first.endswith("s") and first not in ("across", "crossings")) or first in FINITE
@@ -157,7 +170,7 @@ class Relating(Attachment):
             self.reading.claims.append(
                 Claim(Kind.RELATION, letters, item.said, ((self.last,),), (tuple(others),))
             )
-        elif self.since and self.previous in ("course", "axis"):  # the image's side
+        elif self.since and self.previous in ("course", "axis", "share"):  # the image's side
             self.say(Kind.PLACE, (item.value, "part"), item.said, items, at)
         elif not self.since and self.subject and items[at + 1].kind in ("stop", "break"):
             letters = f"side {item.value}"

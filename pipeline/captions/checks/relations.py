@@ -23,6 +23,9 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
     """Whether `one` lies to `other` (and `third`) as the words of a family say."""
     if one.id == other.id and family != "between":
         return False
+    if family == "around":
+        inside = related(one, other, None, "inside") or related(one, other, None, "cross")
+        return not inside and related(one, other, None, "near")
     if family == "between":
         if third is None:
             return False
@@ -69,7 +72,7 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
     if family == "upon":
         if _any(one, other, frozenset(RelationKind)):
             return True
-        apart = one.relations and not _holders(one) & _holders(other)
+        apart = one.relations and not holders(one) & holders(other)
         return not apart and bool(covered(one.positions) & covered(other.positions))
     if family == "into":
         return _any(one, other, frozenset(RelationKind)) or not one.relations
@@ -147,7 +150,7 @@ def _middle(fact: Fact) -> tuple[float, float]:
     return middle(covered(fact.positions))
 
 
-def _holders(fact: Fact) -> set[str]:
+def holders(fact: Fact) -> set[str]:
     return {relation.other for relation in fact.relations if relation.kind is RelationKind.INSIDE}
 
 

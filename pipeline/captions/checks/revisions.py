@@ -4,6 +4,7 @@ from collections import Counter
 from itertools import pairwise
 
 from pipeline.captions.checks.claims import SEVERAL, Claim, Kind, Mention, Reading
+from pipeline.captions.checks.holding import planted_in_rows
 from pipeline.captions.checks.lexicon import Lexicon
 from pipeline.captions.checks.sides import cells
 from pipeline.captions.checks.words import Words, stem, words_of
@@ -45,6 +46,8 @@ def _claimed(claim: Claim, original: Reading, words: Words) -> bool:
             return any(o.kind is claim.kind and (o.value != "straight") is bent for o in originals)
         case Kind.ARRANGEMENT if any(m.concept.startswith(str(claim.value)) for m in original.mentions):
             return True
+        case Kind.ARRANGEMENT if planted_in_rows(claim):
+            return True
         case Kind.ATTRIBUTE | Kind.SHAPE | Kind.ARRANGEMENT:
             if any(other.kind is claim.kind and other.value == claim.value for other in originals):
                 return True
@@ -63,8 +66,13 @@ def _claimed(claim: Claim, original: Reading, words: Words) -> bool:
 
 
 def _pairs(plain: tuple[str, ...]) -> Counter[tuple[str, str]]:
-    words = [word for word in plain if word[0].isalnum()]
+    words = [_SAME.get(word, word) for word in plain if word[0].isalnum()]
     return Counter(pairwise(words))
+
+
+_SAME = {"an": "a", "one": "a", "1": "a", "2": "two", "3": "three", "4": "four", "5": "five", "6": "six",
+         "7": "seven", "8": "eight", "9": "nine", "10": "ten"}  # fmt: skip
+"""Words in place of which others make no other text."""
 
 
 def _named(mention: Mention, originals: list[Mention], lexicon: Lexicon) -> bool:

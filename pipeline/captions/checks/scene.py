@@ -67,7 +67,9 @@ class Scene:
             return self._find(rest)
         if not any(counts for _, counts in matching) and (words := classes.telling(noun)):
             told = [f for f, _ in self._above if words <= classes.telling_of((*f.qualifiers, f.singular))]
-            found = [(fact, classes.head(fact.singular) == classes.head(noun)) for fact in told]
+            last = noun.rpartition(" ")[2]  # five cornfields are five fields
+            counts_as = {fact.id for fact, above in self._above if above.get(last)}
+            found = [(f, f.id in counts_as or classes.head(f.singular) == classes.head(noun)) for f in told]
             known = {fact.id for fact, _ in matching}
             counted = {fact.id for fact, counts in found if counts}
             matching = [(fact, counts or fact.id in counted) for fact, counts in matching]

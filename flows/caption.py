@@ -16,6 +16,6 @@ def caption(config: str, units: list[str]) -> State[None]:
     config
         Path of a config, or store and key of the context that a build has handed out.
     units
-        Names of units such as ``captions/12-1-2``.
+        Names of units and their fingerprints, such as ``captions/12-1-2/0f3a``.
     """
     return build_handed(config, units)

@@ -117,7 +117,10 @@ class Children:
             _cancel(under_way)
 
     def _start(self, key: str, share: list[Work], shares: int) -> UUID:
-        parameters: dict[str, Any] = {"config": key, "units": [str(work.unit) for work in share]}
+        parameters: dict[str, Any] = {
+            "config": key,
+            "units": [f"{work.unit}/{work.fingerprint}" for work in share],
+        }
         if self.runs is not None:
             parameters["share"] = f"1/{min(shares, self.runs)}"
 

@@ -25,7 +25,7 @@ def build_handed(config: str, units: Sequence[str], share: str | None = None) ->
     config
         Path of a config, or store and key of the context that the parent has handed out.
     units
-        Their names, ``stage/cell``.
+        Their names, ``stage/cell`` or ``stage/cell/fingerprint``.
     share
         Part of the requests that this run may send.
     """

@@ -16,7 +16,7 @@ def work(config: str, units: list[str], share: str | None = None) -> State[None]
     config
         Path of a config, or store and key of the context that a build has handed out.
     units
-        Names of units such as ``pixels/12-1-2``.
+        Names of units and their fingerprints, such as ``pixels/12-1-2/0f3a``.
     share
         Part of the requests to Earth Engine that this run may send, such as 1/4.
     """

@@ -155,10 +155,12 @@ class Ledger:
             self._cached[stage] = 0
             self._load(stage)
 
-    def refresh_all(self, stages: Sequence[str]) -> None:
-        """List the commits of stages again, side by side: a bucket takes 0.1 s for a thousand of them."""
-        with ThreadPoolExecutor(len(stages)) as pool:
-            list(pool.map(self.refresh, stages))
+    def look_again(self, stages: Sequence[str]) -> None:
+        """Forget what was listed. A bucket, which takes 0.1 s for a thousand commits, is listed at once, side by side."""
+        self._listed.clear()
+        if self.store.root is None:
+            with ThreadPoolExecutor(len(stages)) as pool:
+                list(pool.map(self.refresh, stages))
 
     def find(self, unit: Unit, print_: str) -> Commit | None:
         """The commit of a unit under a fingerprint, or None when the unit is not done."""
@@ -228,7 +230,7 @@ class Ledger:
 
     def keep(self, stage: str) -> None:
         """Let go of a stage's listing; what is known goes to the cache, once that saves the next ledger enough."""
-        listed, known = self._listed.pop(stage), self._of(stage)
+        listed, known = self._listed.pop(stage, {}), self._of(stage)
         keys = [key for key in known if key in listed]
         if len(keys) < self._cached[stage] + _WORTH_KEEPING:
             return

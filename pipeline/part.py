@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.configfile import load_config
+from pipeline.errors import Misconfigured
 from pipeline.handout import taken
 from pipeline.inventory import take_inventory
 from pipeline.jobs import Executor, jobs_of
@@ -36,20 +37,34 @@ def build_part(context: Context, units: Collection[str], execute: Executor) -> d
     context
         The inventory of the dataset.
     units
-        Their names, ``stage/cell``. Where their stage has lanes they make up as many as the context says.
+        Their names, ``stage/cell`` or ``stage/cell/fingerprint``. Where their stage has lanes they make up as many as
+        the context says.
     execute
         Runs the jobs.
 
     Returns
     -------
     Message by name, for the units that could not be built.
+
+    Raises
+    ------
+    Misconfigured
+        A fingerprint is not the one that the unit has here.
     """
-    wanted = set(units)
+    wanted = {"/".join(parts[:2]): parts[2:] for parts in (unit.split("/") for unit in units)}
     plan = make_plan(context, Ledger(context.store))
     stages = tuple(
         replace(stage, ready=tuple(work for work in stage.ready if str(work.unit) in wanted))
         for stage in plan.stages
     )
+    here = {str(work.unit): work.fingerprint for stage in stages for work in stage.ready}
+    for name, print_ in here.items():
+        if wanted[name] not in ([], [print_]):
+            msg = (
+                f"{name}: would become something else here than where it was planned; "
+                "install the same version of Skyteller on all machines"
+            )
+            raise Misconfigured(msg)
     errors: dict[str, str] = {}
     done: set[str] = set()
     jobs = jobs_of(replace(plan, stages=stages), context.config, ())

@@ -167,7 +167,7 @@ def make_plan(context: Context, ledger: Ledger) -> Plan:
 
 
 def _plan(context: Context, ledger: Ledger) -> Plan:
-    ledger.refresh_all([stage.name for stage in STAGES])
+    ledger.look_again([stage.name for stage in STAGES])
     commits = _Found(ledger)
     plans: list[StagePlan] = []
     for stage in STAGES:

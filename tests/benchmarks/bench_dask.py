@@ -38,15 +38,16 @@ from tests.dask_cluster import machines
 from tests.small_world import release_hashes
 
 OSM = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "osm" / "monaco-2023.osm.pbf"
-ZOOM, GSD_M = 15, 1.0
+ZOOM, GSD_M = 15, 0.7
 
 
 @dataclass
 class Clock:
-    """Seconds that an executor took, by the stages of a round, and of a whole build."""
+    """Seconds that an executor took, by the first stage of a round; those of the build; CPU of parent and workers."""
 
     execute: Executor
     seconds: dict[str, float] = field(default_factory=dict)
+    cpu_s: list[float] = field(default_factory=list)
 
     def __call__(self, context: Context, jobs: Sequence[Job], allowance: Allowance | None) -> Results:
         began = time.perf_counter()
@@ -66,16 +67,16 @@ def main() -> None:
         two.start_workers(1, 1)
         context = _prepared(folder)
         ways = {
-            "processes 1": Runtime(workers=1),
             "processes 2": Runtime(workers=2),
             "dask 1": Runtime(executor="dask", address=one.address),
             "dask 2": Runtime(executor="dask", address=two.address),
         }
+        pids = {"dask 1": [each.pid for each in one.workers], "dask 2": [each.pid for each in two.workers]}
         took: dict[str, list[Clock]] = {way: [] for way in ways}
         hashes = set()
         for number in range(rounds + 1):
             for way, runtime in ways.items():
-                clock, found = _timed(context, runtime, folder / "trial")
+                clock, found = _timed(context, runtime, folder / "trial", pids.get(way, []))
                 hashes.add(str(found))
                 if number:  # the first warms up
                     took[way].append(clock)
@@ -98,7 +99,9 @@ def _prepared(folder: Path) -> Context:
     return context
 
 
-def _timed(context: Context, runtime: Runtime, folder: Path) -> tuple[Clock, dict[str, str]]:
+def _timed(
+    context: Context, runtime: Runtime, folder: Path, pids: Sequence[int]
+) -> tuple[Clock, dict[str, str]]:
     """Build in a fresh copy of the store."""
     assert context.store.root is not None
     shutil.rmtree(folder, ignore_errors=True)
@@ -107,11 +110,21 @@ def _timed(context: Context, runtime: Runtime, folder: Path) -> tuple[Clock, dic
     trial = replace(context, config=config, store=Store(str(folder)))
     with executor_of(trial) as (execute, at_once):
         clock = Clock(execute)
-        began = time.perf_counter()
+        began, parent, before = time.perf_counter(), time.process_time(), [_cpu_s(pid) for pid in pids]
         outcome = build(trial, execute=clock, workers=at_once)
         clock.seconds["all"] = time.perf_counter() - began
+        clock.cpu_s = [
+            time.process_time() - parent,
+            *(_cpu_s(p) - s for p, s in zip(pids, before, strict=True)),
+        ]
     assert outcome.plan.finished
     return clock, release_hashes(folder / "releases" / config.name)
+
+
+def _cpu_s(pid: int) -> float:
+    """CPU time of a process so far (fields 14 and 15 of /proc/PID/stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _print(took: dict[str, list[Clock]]) -> None:
@@ -120,13 +133,20 @@ def _print(took: dict[str, list[Clock]]) -> None:
     for way, clocks in took.items():
         medians = (statistics.median(clock.seconds[stage] for clock in clocks) for stage in stages)
         print(f"{way:15} " + "  ".join(f"{seconds:9.2f}" for seconds in medians))
-    for slow, fast in (("dask 1", "dask 2"), ("processes 1", "processes 2"), ("processes 2", "dask 2")):
-        for stage in ("facts", "pixels", "all"):
-            ratio = statistics.median(
-                one.seconds[stage] / other.seconds[stage]
-                for one, other in zip(took[slow], took[fast], strict=True)
+    for slow, fast in (("dask 1", "dask 2"), ("processes 2", "dask 2")):
+        ratios = {
+            stage: statistics.median(
+                a.seconds[stage] / b.seconds[stage] for a, b in zip(took[slow], took[fast], strict=True)
             )
-            print(f"{slow} / {fast}, {stage}: {ratio:.2f}")
+            for stage in stages
+        }
+        print(f"{slow} / {fast}: " + ", ".join(f"{stage} {ratio:.2f}" for stage, ratio in ratios.items()))
+    for one, two in zip(took["dask 1"], took["dask 2"], strict=True):
+        (parent, alone), (other_parent, *both) = one.cpu_s, two.cpu_s
+        print(
+            f"CPU seconds: parent {parent:.1f} and worker {alone:.1f}; parent {other_parent:.1f} and workers "
+            f"{' + '.join(f'{each:.1f}' for each in both)}: {alone / max(both):.2f} times as fast on cores of their own"
+        )
 
 
 if __name__ == "__main__":

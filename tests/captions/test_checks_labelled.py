@@ -7,7 +7,9 @@ the checks first met them:
 - ``strangers_a`` (its first 465 captions): 299 of 313 wrong ones (95.5 %), 55 of 152 right ones (36 %);
 - ``strangers_b``: 308 of 320 (96.2 %), 55 of 170 (32 %);
 - ``strangers_c``: 467 of 478 (97.7 %), 55 of 203 (27 %);
-- ``strangers_d``: 388 of 403 (96.3 %), 45 of 196 (23 %).
+- ``strangers_d``: 388 of 403 (96.3 %), 45 of 196 (23 %);
+- ``strangers_e``: 463 of 488 (94.9 %), 16 of 187 (8.6 %);
+- ``strangers_f``: 484 of 497 (97.4 %), 8 of 182 (4.4 %).
 
 ``strangers_c`` and ``strangers_d`` were then read in two halves, every other patch. With the first halves read, the
 checks caught 200 of the 206 wrong captions of the second half of ``strangers_d`` (97.1 %) and refused 6 of its 99 right
@@ -24,7 +26,6 @@ from tests.labelled_captions import Labelled, labelled
 
 LEAST_CAUGHT = 0.97
 MOST_REFUSED = 0.03
-MOST_REFUSED_UNSEEN = 0.045
 
 
 def check(one: Labelled) -> Review:
@@ -32,19 +33,19 @@ def check(one: Labelled) -> Review:
 
 
 @pytest.mark.parametrize(
-    ("name", "most_refused"),
+    "name",
     [
-        ("development", MOST_REFUSED),
-        ("held_out", MOST_REFUSED),
-        ("strangers_a", MOST_REFUSED),
-        ("strangers_b", MOST_REFUSED),
-        ("strangers_c", MOST_REFUSED),
-        ("strangers_d", MOST_REFUSED),
-        ("strangers_e", MOST_REFUSED),
-        ("strangers_f", MOST_REFUSED_UNSEEN),
+        "development",
+        "held_out",
+        "strangers_a",
+        "strangers_b",
+        "strangers_c",
+        "strangers_d",
+        "strangers_e",
+        "strangers_f",
     ],
 )
-def test_wrong_captions_are_caught_and_right_ones_kept(name: str, most_refused: float) -> None:
+def test_wrong_captions_are_caught_and_right_ones_kept(name: str) -> None:
     captions = labelled(name)
     reviews = [(one, check(one)) for one in captions]
     wrong = [(one, result) for one, result in reviews if one.reason is not None]
@@ -62,7 +63,7 @@ def test_wrong_captions_are_caught_and_right_ones_kept(name: str, most_refused: 
     for one, result in refused:
         print("refused:", result.findings, one.text)
     assert len(missed) <= (1 - LEAST_CAUGHT) * len(wrong)
-    assert len(refused) <= most_refused * len(right)
+    assert len(refused) <= MOST_REFUSED * len(right)
 
 
 def test_the_set_is_large_and_varied() -> None:

@@ -97,7 +97,7 @@ def test_the_demo_runs_from_what_the_cpu_image_installs(tmp_path: Path) -> None:
     assert where.startswith(str(root / "opt" / "skyteller"))
     enter("skyteller", "demo", "--out", "demo")
     enter("skyteller", "verify", "demo/store/releases/demo")
-    enter("skyteller", "deploy", "--check")
+    enter("skyteller", "deploy", "demo/geotiff.yaml", "--check")
     enter("prefect", "version")
 
 

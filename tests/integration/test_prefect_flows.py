@@ -150,13 +150,15 @@ def _every_text_is_asked_for_once(server: Prefect, folder: Path) -> None:
     assert server.ended(server.start("build/build", config=str(config)), 240)[0] == "COMPLETED"
     asked = [line.split() for line in (folder / "asked.txt").read_text().splitlines()]
     assert len({seed for _, seed in asked}) == len(asked) > 10
-    assert len({process for process, _ in asked}) == 2
     done = Counter(
         path.parts[-2] for path in (folder / "captioned" / "store" / "commits" / "captions").rglob("*.json")
     )
     assert set(done.values()) == {1}
     children = [run for run in server.runs() if run["parent_task_run_id"]]
-    assert [run["state"]["type"] for run in children] == ["COMPLETED"] * len(children)
+    assert [run["state"]["type"] for run in children] == ["COMPLETED"] * 2
+    assert len({run["infrastructure_pid"] for run in children}) == 2
+    handed = [unit for run in children for unit in run["parameters"]["units"]]
+    assert sorted(unit.split("/")[1] for unit in handed) == sorted(done)
 
 
 def _the_quota_holds_over_four_runs(server: Prefect, config: Path) -> None:

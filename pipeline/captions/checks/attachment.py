@@ -11,7 +11,10 @@ _HOLDING = frozenset(["inside", "into"])
 """Relations to something in which a thing lies: a place after them is that of the thing."""
 
 
-_MADE = frozenset(["made of", "made from", "built of", "built from", "consisting of", "made out of"])
+_MADE = frozenset(
+    ["made of", "made from", "built of", "built from", "consisting of", "made out of", "paved with", "paved in",
+     "surfaced with", "surfaced in"]
+)  # fmt: skip
 """Participles after a noun by which it is said what that is made of."""
 
 

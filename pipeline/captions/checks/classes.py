@@ -5,6 +5,7 @@ from functools import lru_cache
 from pipeline.captions.checks import attributes
 from pipeline.captions.checks.lexicon import Entry, Item, lexicon
 from pipeline.captions.checks.words import stem, words_of
+from pipeline.evidence import Fact
 
 
 @lru_cache(4096)
@@ -63,6 +64,12 @@ def held(qualifiers: tuple[str, ...], *, counted: bool) -> dict[str, bool]:
         for noun in _HELD.get(word, (word, f"{word} tree") if word.isalpha() else ()):
             held[noun] = counted or noun.endswith((" grove", " plantation"))
     return held
+
+
+def described(fact: Fact) -> tuple[str, ...]:
+    """The qualifiers of a fact, other words for them, and its noun: maize is corn."""
+    nouns = (noun for word in fact.qualifiers for noun in _HELD.get(word.removesuffix("-growing"), ()))
+    return (*fact.qualifiers, *(noun for noun in nouns if " " not in noun), fact.singular)
 
 
 _CARRIED = frozenset(

@@ -151,6 +151,7 @@ def _middle(fact: Fact) -> tuple[float, float]:
 
 
 def holders(fact: Fact) -> set[str]:
+    """Ids of the things inside which a thing lies."""
     return {relation.other for relation in fact.relations if relation.kind is RelationKind.INSIDE}
 
 

@@ -96,7 +96,7 @@ def _number_named(claim: Claim, originals: list[Claim]) -> bool:
     *unit, low, high = claim.value
     if claim.kind is Kind.COUNT and (low, high) in ((1, 1), (2, 1e9)):
         return True
-    if claim.kind is Kind.COUNT and low == high == 1:
+    if claim.kind is Kind.COUNT and 0.9 < low <= high < 1.1:  # "one plant" for "the plant"
         return True
     for other in originals:
         if other.kind is not claim.kind or other.value == SEVERAL:

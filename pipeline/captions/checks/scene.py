@@ -66,7 +66,7 @@ class Scene:
         if not matching and rest and first in classes.SIMPLE:
             return self._find(rest)
         if not any(counts for _, counts in matching) and (words := classes.telling(noun)):
-            told = [f for f, _ in self._above if words <= classes.telling_of((*f.qualifiers, f.singular))]
+            told = [f for f, _ in self._above if words <= classes.telling_of(classes.described(f))]
             last = noun.rpartition(" ")[2]  # five cornfields are five fields
             counts_as = {fact.id for fact, above in self._above if above.get(last)}
             found = [(f, f.id in counts_as or classes.head(f.singular) == classes.head(noun)) for f in told]

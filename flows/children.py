@@ -32,7 +32,7 @@ _LOOK_S, _LIST_S = 2.0, 10.0
 """Pauses between two looks at the runs, and between two lists of the commits in the store."""
 
 _FEWEST = 4
-"""Units that are worth the seconds that a run takes to start."""
+"""Units a run that are worth the seconds it takes to start."""
 
 _MOST_UNITS = 2_000
 """Units of a child run: their names are parameters, which Prefect keeps in its database."""
@@ -143,7 +143,7 @@ def spread(here: Executor, others: Children) -> Executor:
         handed: list[Job] = []
         for job in jobs:
             (handed if job.lane is None and job.stage != release.STAGE.name else own).append(job)
-        if len(handed) < _FEWEST:
+        if len(handed) < _FEWEST * (others.runs or 1):
             own, handed = list(jobs), []
         if own:
             yield from here(context, own, allowance)

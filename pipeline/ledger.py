@@ -230,7 +230,9 @@ class Ledger:
 
     def keep(self, stage: str) -> None:
         """Let go of a stage's listing; what is known goes to the cache, once that saves the next ledger enough."""
-        listed, known = self._listed.pop(stage, {}), self._of(stage)
+        if stage not in self._listed:  # nothing was asked for that is not known
+            return
+        listed, known = self._listed.pop(stage), self._of(stage)
         keys = [key for key in known if key in listed]
         if len(keys) < self._cached[stage] + _WORTH_KEEPING:
             return

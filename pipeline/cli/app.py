@@ -21,6 +21,7 @@ app = App(
     name="skyteller",
     help="Build remote-sensing image-text datasets from open maps and aerial imagery.",
     version=pipeline.__version__,
+    suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
 
 Workers = Annotated[int | None, Parameter(help="Worker processes; overrides runtime.workers.")]

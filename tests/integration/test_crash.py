@@ -153,6 +153,25 @@ def test_workers_die_with_a_killed_build(tmp_path: Path) -> None:
     assert alive_in_session(session) == []
 
 
+def test_an_interrupted_build_says_how_to_go_on_and_leaves_nobody(tmp_path: Path) -> None:
+    config = make_world(tmp_path, towns=3, cell_zoom=16, runtime={"workers": 2})
+    command = [sys.executable, "-c", "from pipeline.cli import main; main()", "build", str(config)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "store" / "commits" / "facts").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers too
+    message = process.communicate(timeout=30)[1].decode()
+    assert process.returncode == 130
+    assert " ".join(message.split()) == ("stopped; what is committed is safe, run the same command to go on")
+    deadline = time.monotonic() + 20
+    while alive_in_session(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert alive_in_session(process.pid) == []
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_workers_and_place_change_nothing(tmp_path: Path, workers: int) -> None:
     config = make_world(tmp_path / "one")

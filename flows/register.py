@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from inspect import Parameter, signature
 from typing import Any
 
+from prefect.automations import AutomationCore
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
@@ -15,6 +16,7 @@ from flows.automations import MISSED_S, PARENTS, automations
 from flows.deployments import Deployment, Pool, Project, flow_of, template_of
 from flows.settings import CLIENT
 from pipeline.errors import Misconfigured
+from pipeline.ids import Json
 
 
 def register(project: Project, config: str | None = None, *, missed_s: float = MISSED_S) -> Iterator[str]:
@@ -43,12 +45,7 @@ def register(project: Project, config: str | None = None, *, missed_s: float = M
             client.upsert_global_concurrency_limit_by_name(name, limit)
             yield f"limit       {name}: {limit}"
         for automation in automations(_parents(project), missed_s):
-            known = client.read_automations_by_name(automation.name)
-            if known:
-                client.update_automation(known[0].id, automation)
-            else:
-                client.create_automation(automation)
-            yield f"automation  {automation.name}"
+            yield f"automation  {automation.name}: {_put_automation(client, automation)}"
         for deployment in project.deployments:
             _put_deployment(client, deployment, config)
             flow = flow_of(deployment).name
@@ -78,6 +75,34 @@ def _put_pool(client: SyncPrefectClient, name: str, pool: Pool) -> str:
         return "there"
     client.update_work_pool(name, WorkPoolUpdate(base_job_template=template))
     return "updated"
+
+
+def _put_automation(client: SyncPrefectClient, automation: AutomationCore) -> str:
+    known = client.read_automations_by_name(automation.name)
+    if not known:
+        client.create_automation(automation)
+        return "created"
+    if _plain(known[0]) == _plain(automation):
+        return "there"  # written again, it would forget the runs that it watches
+    wanted = automation.model_copy(update={"enabled": known[0].enabled})
+    # update_automation leaves out what is default, the kinds of actions too: the server then takes others
+    answer = client.request(
+        "PUT", "/automations/{id}", path_params={"id": known[0].id}, json=wanted.model_dump(mode="json")
+    )
+    answer.raise_for_status()
+    return "updated"
+
+
+def _plain(automation: AutomationCore) -> Json:
+    """What an automation does, to be compared: sets have no order, and ids are given anew."""
+
+    def ordered(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: ordered(each) for name, each in value.items() if name != "id"}
+        return sorted(map(ordered, value), key=str) if isinstance(value, list) else value
+
+    plain: Json = ordered(automation.model_dump(mode="json", include={"description", "trigger", "actions"}))
+    return plain
 
 
 def _put_deployment(client: SyncPrefectClient, deployment: Deployment, config: str | None) -> None:

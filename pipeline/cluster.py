@@ -4,8 +4,6 @@ Dask places batches of units and replaces dead workers. What is done is what the
 that runs again skips what is committed, and all it gives back is its commits.
 """
 
-import importlib.metadata
-import platform
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +17,6 @@ from queue import Empty, SimpleQueue
 from types import ModuleType
 from typing import Any
 
-import pipeline
 from pipeline.batches import Batch, Batches
 from pipeline.beside import SideBySide
 from pipeline.errors import Misconfigured, Permanent, Transient
@@ -33,6 +30,7 @@ from pipeline.sources import EarthEngineSource
 from pipeline.stages import pixels
 from pipeline.stages.base import Context
 from pipeline.types import RasterFile
+from pipeline.versions import check_versions, versions
 
 _LOOK_S = 2.0
 """Something comes from a run at least so often."""
@@ -42,9 +40,6 @@ _PATIENCE_S = 300.0
 """Without any worker for so long, a build stops."""
 
 _GO_ON = "what is committed is safe, run again to go on"
-
-_LIBRARIES = ("numpy", "pyarrow", "shapely", "pyproj", "rasterio", "pillow", "jinja2", "distributed")
-"""What decides the bytes of tables and images, and how machines talk to each other."""
 
 
 @contextmanager
@@ -234,25 +229,6 @@ def make_units(store: str, key: str, wanted: Mapping[str, str], batch: Batch) ->
         except (Permanent, Transient) as error:
             results.append(str(error))
     return Made(results, time.monotonic() - began)
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, Skyteller and the libraries that matter, on this machine."""
-    python = ".".join(platform.python_version_tuple()[:2])
-    found = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    return {"python": python, "skyteller": pipeline.__version__} | found
-
-
-def check_versions(worker: str, wanted: Mapping[str, str], found: Mapping[str, str]) -> None:
-    """Raise Misconfigured where a worker has other versions than the build: its bytes could differ."""
-    if other := [
-        f"{name} {found.get(name)} for {wanted[name]}" for name in wanted if found.get(name) != wanted[name]
-    ]:
-        msg = (
-            f"worker {worker} has {', '.join(other)}: its tables could differ from those made elsewhere; install the "
-            "same versions on all machines, from the constraints file"
-        )
-        raise Misconfigured(msg)
 
 
 @lru_cache(maxsize=2)

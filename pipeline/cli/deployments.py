@@ -100,7 +100,7 @@ def _find_server() -> None:
         msg = f"{_URL} is not set: start a Prefect server (make server) and export what it prints"
         raise Misconfigured(msg)
     try:
-        status = urllib3.request("GET", f"{url.rstrip('/')}/health", timeout=10, retries=2).status
+        status = urllib3.request("GET", f"{url.rstrip('/')}/health", timeout=10, retries=False).status
     except urllib3.exceptions.HTTPError as error:
         msg = (
             f"no Prefect server answers at {url}; start one (make server), or build without it: --no-prefect"

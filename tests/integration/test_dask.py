@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import cluster
-from pipeline.cluster import Cluster, check_versions, executor_of, versions
+from pipeline.cluster import Cluster, executor_of
 from pipeline.config import Runtime
 from pipeline.configfile import load_config
 from pipeline.engine import Outcome, Progress, build
@@ -22,6 +22,7 @@ from pipeline.inventory import take_inventory
 from pipeline.ledger import Unit
 from pipeline.stages.base import Context
 from pipeline.store import Store
+from pipeline.versions import check_versions, versions
 from tests.dask_cluster import Machines, machines
 from tests.small_world import make_world, release_hashes
 

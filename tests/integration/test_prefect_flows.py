@@ -65,6 +65,7 @@ for name, values in {
 
 
 @pytest.mark.slow
+@pytest.mark.server
 def test_deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in = tmp_path / "stand-in"
     stand_in.mkdir()
@@ -81,6 +82,7 @@ def test_deployments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(2):  # the second time changes nothing
             deployed = server.skyteller("deploy", str(config), "--gpu", "process", "--file", str(deployments))
             assert deployed.returncode == 0, deployed.stderr
+        assert deployed.stdout.count(": there") == 9  # three pools, six automations
         server.worker("skyteller-control")
         _a_schedule_builds(server, config)
         _a_changed_map_gives_a_second_release(server, config)
@@ -175,14 +177,15 @@ def _a_budget_stops_the_schedule(server: Prefect, config: Path) -> None:
     state = server.ask("GET", f"/flow_runs/{run}")["state"]
     assert state["name"] == "BudgetReached"
     assert "the budget of 0 requests is used up" in state["message"]
-    server.wait(lambda: bool(server.ask("GET", "/deployments/name/build/build")["paused"]), 60, "a pause")
+    server.wait(lambda: bool(server.ask("GET", "/deployments/name/build/build")["paused"]), 120, "a pause")
 
 
 def _the_quota_holds_over_four_runs(server: Prefect, config: Path) -> None:
     """Four runs that may have half of the quota each: no more than two of them ask at a time."""
     context = take_inventory(load_config(config), config.parent)
-    ready = [str(work.unit) for _, work in make_plan(context, Ledger(context.store)).ready]
-    assert {unit.partition("/")[0] for unit in ready} == {"pixels"}
+    plan = make_plan(context, Ledger(context.store))
+    ready = [str(work.unit) for stage, work in plan.ready if stage.name == "pixels"]
+    assert len(ready) >= 4
     runs = [server.start("work/work", config=str(config), units=ready[n::4], share="1/2") for n in range(4)]
     held: list[int] = []
 

@@ -21,6 +21,7 @@ for line in register(load_project(gpu="process"), missed_s=40):
 
 
 @pytest.mark.slow
+@pytest.mark.server
 def test_whatever_is_killed_comes_back(tmp_path: Path) -> None:
     config = _world(tmp_path / "world")
     assert run(config, Store(str(tmp_path / "undisturbed"))).exit_code == 0

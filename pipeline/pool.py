@@ -206,7 +206,7 @@ def _serve(pipe: Connection, context: Context, allowance: Allowance | None) -> N
     while True:
         try:
             job: Job = pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):  # the latter where it closed with an answer still unread
             return
         try:
             for commit in run_job(context, job):
@@ -221,5 +221,5 @@ def _serve(pipe: Connection, context: Context, allowance: Allowance | None) -> N
 def _say(pipe: Connection, message: _Message) -> None:
     try:
         pipe.send(message)
-    except BrokenPipeError:
+    except (BrokenPipeError, ConnectionResetError):
         sys.exit(1)

@@ -43,7 +43,16 @@ class Machines:
     def start_workers(self, *threads: int) -> None:
         """Start workers, with so many threads each; they have no nanny, so a dead one stays dead."""
         for number in threads:
-            command = ["worker", self.address, "--nthreads", str(number), "--no-nanny", "--no-dashboard"]
+            command = [
+                "worker",
+                self.address,
+                "--nthreads",
+                str(number),
+                "--no-nanny",
+                "--no-dashboard",
+                "--death-timeout",
+                "60",
+            ]
             preload = ["--preload", str(Path(__file__).resolve())]
             self.workers.append(_start(self.folder, *command, *preload))
         _until(lambda: all((self.folder / f"ready-{worker.pid}").exists() for worker in self.workers))

@@ -144,7 +144,7 @@ def build(config: Path) -> int:
 
 
 def test_a_build_looks_at_the_engines_before_any_work(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store(str(tmp_path / "store"))
     with serving(says_something) as (server,):
@@ -156,7 +156,7 @@ def test_a_build_looks_at_the_engines_before_any_work(
         server.models = (MODEL,)
         server.stop()
         assert build(config) == 3  # servers may come later, so the other stages are built
-        assert "captions will wait for it" in capsys.readouterr().err
+        assert "captions will wait for it" in caplog.text
         assert list(store.list("commits/pixels"))
         server.start()
         assert build(config) == 0

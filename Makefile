@@ -18,7 +18,7 @@ help:
 	@echo "make demo         build a small dataset from a made-up town into ./demo"
 	@echo "make test         ruff, mypy and all tests; on x86-64 Linux also those of make test-vllm"
 	@echo "make test-vllm    tests on the CPU build of vLLM"
-	@echo "make test-prefect builds on a Prefect server with workers that are killed: minutes, on an idle machine"
+	@echo "make test-prefect builds on Prefect servers with workers that are killed"
 	@echo "make bench        all benchmarks but the next, as ratios"
 	@echo "make bench-vllm   captions per second on the CPU build of vLLM, as ratios"
 	@echo "make server       start a Prefect server on this machine"
@@ -38,6 +38,7 @@ ON_VLLM := $(if $(filter Linux/x86_64,$(shell uname -s -m | tr ' ' /)),test-vllm
 
 test: lint
 	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not server'
+	$(MAKE) test-prefect
 	$(if $(ON_VLLM),$(MAKE) $(ON_VLLM))
 
 # pip finds a CPU build of torch where its settings name one; uv, ten times as fast, does not read these.
@@ -49,7 +50,7 @@ $(VLLM)/.installed: tests/vllm/requirements.txt
 	@touch $@
 
 test-prefect: $(VENV)/.installed
-	$(BIN)/python -m pytest -m server
+	$(BIN)/python -m pytest -n 2 -m server
 
 test-vllm: $(VLLM)/.installed
 	$(VLLM)/bin/python -m pytest tests/vllm

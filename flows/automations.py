@@ -1,6 +1,5 @@
 """What the server does by itself: finds dead runs, starts them again, stops schedules that only fail."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -136,9 +135,7 @@ def _run_again(deployment: str, parameters: Mapping[str, Json]) -> AutomationCor
                 deployment_id=None,
                 parameters={
                     name: _rendered(
-                        crashed
-                        if name == "crashed"
-                        else f"flow_run.parameters.get('{name}', {_literal(default)})"
+                        crashed if name == "crashed" else f"flow_run.parameters.get('{name}', {default!r})"
                     )
                     for name, default in parameters.items()
                 },
@@ -152,11 +149,6 @@ def _rendered(expression: str) -> dict[str, Any]:
     """A parameter that the server works out when it starts the run."""
     template = {"__prefect_kind": "jinja", "template": f"{{{{ {expression} | tojson }}}}"}
     return {"__prefect_kind": "json", "value": template}
-
-
-def _literal(value: Json) -> str:
-    """A default as Jinja writes it."""
-    return json.dumps(value)
 
 
 def _becomes(state: StateType, message: str) -> ChangeFlowRunState:

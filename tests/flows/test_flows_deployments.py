@@ -1,13 +1,18 @@
 """`prefect.yaml` and its checks, without a server: what Prefect would pass over in silence is an error."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
 from prefect.cli.deploy._models import PrefectYamlModel
+from prefect.events.actions import RunDeployment
+from prefect.server.utilities.user_templates import render_user_template_sync
 from prefect.utilities.templating import apply_values
 
 from flows.automations import BUDGET_REACHED, automations
@@ -107,3 +112,21 @@ def test_automations_look_at_nothing_else_on_the_server() -> None:
         related = str(each.trigger.model_dump()["match_related"])
         assert "prefect.tag.skyteller" in related or "skyteller-control" in related or "'build'" in related
     assert any(BUDGET_REACHED in str(each.trigger.model_dump()["expect"]) for each in found)
+
+
+@pytest.mark.parametrize("default", [None, True, 2, 'it\'s "here"\n', ["a", {"b": None}]])
+def test_the_run_that_replaces_another_has_its_parameters(default: Any) -> None:
+    (again,) = (
+        each
+        for each in automations({"build": {"given": 1, "left": default, "crashed": ()}})
+        if each.name.endswith("build again")
+    )
+    (action,) = again.actions
+    assert isinstance(action, RunDeployment)
+    assert action.parameters is not None
+    run = SimpleNamespace(id=UUID(int=7), parameters={"given": "x", "crashed": ["first"]})
+    rendered = {
+        name: json.loads(render_user_template_sync(value["value"]["template"], {"flow_run": run}))
+        for name, value in action.parameters.items()
+    }
+    assert rendered == {"given": "x", "left": default, "crashed": ["first", str(run.id)]}

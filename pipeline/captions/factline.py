@@ -61,7 +61,7 @@ def _line(fact: Fact, things: Mapping[str, str], side_m: float, told: set[tuple[
     parts = [_opening(noun_of(fact), fact.count)]
     if where := _where(fact, side_m):
         parts.append(where)
-    parts += _form(fact, things)
+    parts += [part for part in _form(fact, things) if part != "scattered" or part not in where]
     if fact.kind is not _POINT and (size := _size(fact)):
         parts.append(size)
     if fact.edges:

@@ -107,7 +107,7 @@ class Link:
             verb = pick("line", f"{lying} along")
             return verb, "lining" if verb == "line" else "along"
         if kind is RelationKind.INSIDE:
-            preposition = pick("inside", "within")
+            preposition = pick("inside", "within", *(("through",) if self.subject.line else ()))
         elif kind is RelationKind.BETWEEN:
             preposition = "between"
         elif self.relation.distance_m < _TOUCHING_M and both_areas:

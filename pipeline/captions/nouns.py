@@ -15,6 +15,9 @@ WIDE_SHARE = 0.11
 _MASS = re.compile(r"(?:area|patch|stretch) of (.*(?:[^s]|ss))")
 """An area of farmland may be called farmland; a patch of trees stays a patch."""
 
+_OF_MATTER = re.compile(r"(?:area|array|bed|flight|group|patch|row|stretch|strip) of .+")
+"""What something consists of; not a place of worship."""
+
 _BUILDING = "building"
 """Noun of buildings of no known kind; after others they are "other buildings", as houses after single-family houses."""
 
@@ -38,6 +41,9 @@ _TELLING_SHARE = 0.004
 
 _SPREAD_SHARE = 0.15
 """Things that cover more than this are no row or cluster to the eye."""
+
+_PAIR_SHARE = 0.03
+"""Two things that cover less than this are a pair; two forests are just two."""
 
 _MOST_ADJECTIVES = 2
 
@@ -82,7 +88,7 @@ class Nouns:
         fact = self.fact
         if fact.count == 1:
             noun = self._named(fact.singular)
-            return f"another {noun}" if self._other else indefinite(noun)
+            return f"another {noun}" if self._other and not self.adjectives else indefinite(noun)
         if self.gathered.startswith("a "):
             return f"{self.gathered} {self._counted(exact_count(fact.count))}"
         return self._counted(self.number)
@@ -117,8 +123,8 @@ class Nouns:
         return self.fact.count == 1 and not self.adjectives and self._draw.chance(0.5)
 
     def _named(self, noun: str) -> str:
-        head, of, matter = noun.partition(" of ")
-        if not of or self.fact.count > 1:
+        head, _, matter = noun.partition(" of ")
+        if not _OF_MATTER.fullmatch(noun) or self.fact.count > 1:
             return " ".join([*self.adjectives, noun])
         # a round patch of coniferous woodland
         form = [word for word in self.adjectives if word not in self.fact.qualifiers]
@@ -136,7 +142,7 @@ class Nouns:
     @property
     def _pairs_up(self) -> bool:
         """Whether two of it are a pair: two silos are, two forests or two patches of grass are just two."""
-        return self.fact.share < WIDE_SHARE and " of " not in self.fact.singular and not self.line
+        return self.fact.share < _PAIR_SHARE and " of " not in self.fact.singular and not self.line
 
     def _gathered(self) -> str:
         """How several lie together: "a row of", "in a row", or nothing."""

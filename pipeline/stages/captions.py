@@ -286,7 +286,7 @@ def _result(commit: Commit) -> Result:
 
 STAGE = Stage(
     name="captions",
-    version=4,
+    version=5,
     cells=lambda context, _commits: context.cells,
     basis=_basis,
     inputs=_inputs,

@@ -1,14 +1,12 @@
 """Extracts from a server: broken transfers, wrong checksums, full disks, redirects, regions."""
 
-import errno
-import os
 import random
+import re
 import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Self
 
 import osmium
 import pytest
@@ -24,6 +22,7 @@ from pipeline.osm.fetch.client import USER_AGENT, Client
 from pipeline.osm.fetch.shelf import Fetched, Shelf
 from pipeline.store import Store
 from tests.fake_geofabrik import Geofabrik, serve_geofabrik
+from tests.small_disk import small_disk
 
 LATEST = "/europe/monaco-latest.osm.pbf"
 DATED = "/europe/monaco-231121.osm.pbf"
@@ -214,47 +213,29 @@ def test_too_small_a_disk_is_seen_before_anything_is_downloaded(
         list(survey(wanted, store))
 
 
-class Full:
-    """A file on a disk with room for some bytes."""
-
-    def __init__(self, file: Any, room: int) -> None:
-        self._file, self._room = file, room
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._file.close()
-
-    def tell(self) -> int:
-        return int(self._file.tell())
-
-    def write(self, block: bytes) -> int:
-        if self._file.tell() + len(block) > self._room:
-            self._file.write(block[: self._room - self._file.tell()])
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return int(self._file.write(block))
-
-
 def test_a_disk_that_fills_up_keeps_what_came(
-    server: Geofabrik, store: Store, data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Geofabrik, data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted, opened = config(url=f"{server.url}{LATEST}"), Path.open
-
-    def full(path: Path, mode: str = "r", *args: Any, **more: Any) -> Any:
-        file = opened(path, mode, *args, **more)
-        return Full(file, 90_000) if mode == "wb" and path.name.endswith(".pbf") else file
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "open", full)
-        with pytest.raises(StoreError) as caught:
+    wanted, folder = config(url=f"{server.url}{LATEST}"), tmp_path / "small"
+    folder.mkdir()
+    with small_disk(folder, "100k") as resize:
+        store = Store(str(folder))
+        with pytest.raises(StoreError, match="free"):
             fetch(wanted, tmp_path, store)
-    assert "no space left on the disk; make room and run again: what was fetched so far is kept" in str(
-        caught.value
-    )
-    snapshot = fetch(wanted, tmp_path, store)
-    assert Path(snapshot.files[0].path).read_bytes() == data
-    assert server.downloads()[-1].range == "bytes=90000-"
+        assert not server.downloads()
+        with monkeypatch.context() as patch:  # there is room at first; somebody else takes it
+            patch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=10**9))
+            with pytest.raises(StoreError) as caught:
+                fetch(wanted, tmp_path, store)
+        assert "no space left on the disk; make room and run again: what was fetched so far is kept" in str(
+            caught.value
+        )
+        resize("1g")
+        snapshot = fetch(wanted, tmp_path, store)
+        assert Path(snapshot.files[0].path).read_bytes() == data
+        asked = re.fullmatch(r"bytes=(\d+)-", server.downloads()[-1].range or "")
+        assert asked
+        assert 40_000 < int(asked[1]) < 100_000
 
 
 @pytest.mark.usefixtures("naps")

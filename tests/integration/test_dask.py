@@ -58,6 +58,7 @@ def middle(world: Context, stage: str) -> Unit:
     return Unit(stage, world.cells[len(world.cells) // 2])
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_no_more_than_its_unit(tmp_path: Path, world: Context) -> None:
     with machines(tmp_path / "machines") as found:
         found.start_workers(1, 1, 2)
@@ -75,6 +76,7 @@ def test_a_killed_worker_costs_no_more_than_its_unit(tmp_path: Path, world: Cont
     assert told == {stage.stage.name: len(stage.done) for stage in outcome.plan.stages if stage.done}
 
 
+@pytest.mark.slow
 def test_a_unit_that_kills_its_workers_then_a_lost_scheduler(
     tmp_path: Path, world: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from flows.settings import WORKER
 
 ROOT = Path(__file__).resolve().parents[1]
 FAST = {
-    "PREFECT_WORKER_QUERY_SECONDS": "1",
+    "PREFECT_WORKER_QUERY_SECONDS": "3",
     "PREFECT_LOGGING_LEVEL": "WARNING",
 }
 ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
@@ -156,7 +156,11 @@ class Prefect:
 
     def alive(self) -> list[int]:
         """All processes of server, workers and flows. Flows lead sessions of their own, so their environment tells."""
-        mark = f"PREFECT_HOME={self.env['PREFECT_HOME']}".encode()
+        return self._with("PREFECT_HOME", self.env["PREFECT_HOME"])
+
+    def _with(self, variable: str, value: str) -> list[int]:
+        """The processes with a variable in their environment."""
+        mark = f"{variable}={value}".encode()
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
@@ -167,9 +171,10 @@ class Prefect:
                 found += [int(entry.name)] if mark in environment else []
         return found
 
-    def flows(self) -> list[int]:
-        """The processes that run flows."""
-        return [pid for pid in self.alive() if b"prefect.engine" in _command(pid)]
+    def flows(self, run: str | None = None) -> list[int]:
+        """The processes that run flows, or those of one run."""
+        candidates = self.alive() if run is None else self._with("PREFECT__FLOW_RUN_ID", run)
+        return [pid for pid in candidates if b"prefect.engine" in _command(pid)]
 
 
 def _command(pid: int) -> list[bytes]:

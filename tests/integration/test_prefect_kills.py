@@ -43,14 +43,14 @@ def test_whatever_is_killed_comes_back(tmp_path: Path) -> None:
 
         server.worker(CONTROL)
         flow_lost = _start(server, config, "flow")
-        (flow,) = server.flows()
+        (flow,) = server.flows(flow_lost)
         os.kill(flow, signal.SIGKILL)
         _comes_back(server, flow_lost)
 
         cancelled = _start(server, config, "cancelled")
         server.ask("POST", f"/flow_runs/{cancelled}/set_state", {"state": {"type": "CANCELLING"}})
         assert server.ended(cancelled, 90)[0] == "CANCELLED"
-        server.wait(lambda: not server.flows(), 20, "the cancelled flow to be gone")
+        server.wait(lambda: not server.flows(cancelled), 20, "the cancelled flow to be gone")
         assert run(config.parent / "cancelled.yaml").exit_code == 0  # what it left can be built on
 
         server_lost = _start(server, config, "server")

@@ -23,7 +23,7 @@ from pipeline.imagery.allowance import Allowance
 from pipeline.jobs import Executor, Job, Results
 from pipeline.ledger import Commit, Ledger
 from pipeline.stages import release
-from pipeline.stages.base import Context, Work
+from pipeline.stages.base import Context, Ready
 
 logger = logging.getLogger("skyteller")
 
@@ -79,17 +79,17 @@ class Children:
             why = messages[-1] if messages else "no message"
             yield job, f"not built by {_ROUNDS} rounds of runs of {self.deployment}; the last: {why}"
 
-    def _shares(self, works: list[Work], jobs: Sequence[Job]) -> list[list[Work]]:
+    def _shares(self, works: list[Ready], jobs: Sequence[Job]) -> list[list[Ready]]:
         """What is missing, spread over runs: the lanes of the jobs, or as many runs as were asked for."""
         lanes = 1 + max((job.lane for job in jobs if job.lane is not None), default=(self.runs or 1) - 1)
         lanes = max(lanes, -(-len(works) // _MOST_UNITS))
         return [share for lane in range(lanes) if (share := works[lane::lanes])]
 
     def _round(
-        self, key: str, ledger: Ledger, shares: list[list[Work]], messages: list[str]
+        self, key: str, ledger: Ledger, shares: list[list[Ready]], messages: list[str]
     ) -> Iterator[list[Commit]]:
         """Start a run for every share and wait for all; yields commits as they are found."""
-        under_way: dict[UUID, list[Work]] = {}
+        under_way: dict[UUID, list[Ready]] = {}
         listed = time.monotonic()
         try:
             for share in shares:
@@ -116,7 +116,7 @@ class Children:
         finally:
             _cancel(under_way)
 
-    def _start(self, key: str, share: list[Work], shares: int) -> UUID:
+    def _start(self, key: str, share: list[Ready], shares: int) -> UUID:
         parameters: dict[str, Any] = {
             "config": key,
             "units": [f"{work.unit}/{work.fingerprint}" for work in share],

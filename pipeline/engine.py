@@ -14,7 +14,7 @@ from pipeline.ledger import Commit, Ledger
 from pipeline.plan import STAGES, Plan, make_plan
 from pipeline.pool import run_here
 from pipeline.stages import captions as captions_stage
-from pipeline.stages.base import Context, Work
+from pipeline.stages.base import Context
 from pipeline.stages.pixels import sweep_parts
 
 logger = logging.getLogger("skyteller")
@@ -114,7 +114,8 @@ def build(
                 for job, result in results:
                     if isinstance(result, str):
                         ledger.refresh(job.stage)
-                        lost = [str(work.unit) for work in job.works if not _done(ledger, work)]
+                        found = ledger.find_all([(work.unit, work.fingerprint) for work in job.works])
+                        lost = [str(work.unit) for work, one in zip(job.works, found, strict=True) if not one]
                         errors.update(dict.fromkeys(lost, result))
                         logger.error("%s: %s", ", ".join(lost[:3]), result)
                     elif result:
@@ -130,10 +131,6 @@ def _look_at_engines(context: Context, plan: Plan) -> None:
     (texts,) = (each for each in plan.stages if each.stage.name == _STAGE.name)
     if (texts.ready or texts.waiting) and (missing := captions_stage.require_engines(context)):
         logger.warning("%s; the build begins, captions will wait for it", missing)
-
-
-def _done(ledger: Ledger, work: Work) -> bool:
-    return ledger.find(work.unit, work.fingerprint) is not None
 
 
 class _Beside:

@@ -16,10 +16,9 @@ from pipeline.imagery.earthengine.tasks import plan_tasks
 from pipeline.imagery.forecast import Forecast, Pace, forecast
 from pipeline.imagery.places import Place
 from pipeline.imagery.usage import Usage, read_usage
-from pipeline.ledger import Unit
 from pipeline.plan import Plan
 from pipeline.sources import EarthEngineSource
-from pipeline.stages.base import Context
+from pipeline.stages.base import Context, works_of
 from pipeline.stages.patches import patches_of
 from pipeline.stages.pixels import patches_to_read, places_of
 
@@ -84,7 +83,8 @@ def estimate(context: Context, plan: Plan, *, bound: bool = True) -> Estimate | 
     usages = [usage for usage in read_usage(context.store, "pixels") if usage.seconds > 0]
     pace, quota = Pace.measured(usages), context.config.runtime.requests
     total, exact, bounded = Forecast(), 0, 0
-    for work in pixels.ready:
+    for ready in pixels.ready:
+        (work,) = works_of(context.store, [ready])
         total += cost_of(list(places_of(context, patches_to_read(context, work)[0])), quota, pace)
         exact += 1
     if bound:
@@ -164,8 +164,10 @@ def estimate_captions(context: Context, plan: Plan) -> CaptionEstimate | None:
     pending = stages["captions"]
     if not costly(config) or not (pending.ready or pending.waiting):
         return None
-    patches = sum(work.inputs[Unit("pixels", work.unit.cell)].counts.kept for work in pending.ready)
-    known = {commit.unit.cell: commit.counts.kept for commit in stages["facts"].done}
+    good, known = (
+        {done.unit.cell: done.counts.kept for done in stages[name].done} for name in ("pixels", "facts")
+    )
+    patches = sum(good[ready.unit.cell] for ready in pending.ready)
     at_most = sum(known.get(unit.cell, 0) for unit in pending.waiting)
     if context.config.sampling.limit is not None:
         at_most = min(at_most, context.config.sampling.limit)

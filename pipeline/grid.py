@@ -48,15 +48,15 @@ def cell_name(x: int, y: int, zoom: int) -> str:
 
 def parse_cell(name: str) -> mercantile.Tile:
     """The tile behind a cell name."""
-    zoom, x, y = (int(part) for part in name.split("-"))
+    zoom, x, y = _place(name)
     return mercantile.Tile(x, y, zoom)
 
 
-@lru_cache(maxsize=100_000)
 def cell_bounds(name: str) -> Bounds:
     """Bounds of a cell, EPSG:4326."""
-    bounds = mercantile.bounds(parse_cell(name))
-    return (bounds.west, bounds.south, bounds.east, bounds.north)
+    zoom, x, y = _place(name)
+    (west, east), (south, north) = _column(x, zoom), _row(y, zoom)
+    return (west, south, east, north)
 
 
 def cells_in(bounds: Bounds, zoom: int) -> list[str]:
@@ -73,20 +73,44 @@ def cells_in(bounds: Bounds, zoom: int) -> list[str]:
     return sorted(cell_name(x, y, zoom) for x in range(xs[0], xs[1] + 1) for y in range(ys[0], ys[1] + 1))
 
 
-@lru_cache(maxsize=100_000)
 def neighbourhood(name: str) -> tuple[str, ...]:
     """The cell and its up to eight neighbours, sorted. Columns wrap at the antimeridian."""
-    tile = parse_cell(name)
-    n = 2**tile.z
-    names = sorted(
-        {
-            cell_name((tile.x + dx) % n, tile.y + dy, tile.z)
-            for dx in (-1, 0, 1)
-            for dy in (-1, 0, 1)
-            if 0 <= tile.y + dy < n
-        }
-    )
-    return tuple(names)
+    zoom, x, y = _place(name)
+    n = 2**zoom
+    columns = {(x + dx) % n for dx in (-1, 0, 1)}
+    rows = [row for row in (y - 1, y, y + 1) if 0 <= row < n]
+    return tuple(sorted([f"{zoom}-{column}-{row}" for column in columns for row in rows]))
+
+
+def surroundings(name: str) -> list[Bounds]:
+    """Boxes that together cover what `neighbourhood` covers, EPSG:4326: one, or several at the antimeridian."""
+    zoom, x, y = _place(name)
+    last = 2**zoom - 1
+    south, north = _row(min(y + 1, last), zoom)[0], _row(max(y - 1, 0), zoom)[1]
+    if 0 < x < last:
+        return [(_column(x - 1, zoom)[0], south, _column(x + 1, zoom)[1], north)]
+    columns = sorted({(x + dx) % (last + 1) for dx in (-1, 0, 1)})
+    return [(west, south, east, north) for west, east in (_column(column, zoom) for column in columns)]
+
+
+def _place(name: str) -> tuple[int, int, int]:
+    """Zoom, column and row."""
+    zoom, x, y = name.split("-")
+    return int(zoom), int(x), int(y)
+
+
+@lru_cache(maxsize=10_000)
+def _column(x: int, zoom: int) -> tuple[float, float]:
+    """West and east of a column of cells."""
+    bounds = mercantile.bounds(x, 0, zoom)
+    return bounds.west, bounds.east
+
+
+@lru_cache(maxsize=10_000)
+def _row(y: int, zoom: int) -> tuple[float, float]:
+    """South and north of a row of cells."""
+    bounds = mercantile.bounds(0, y, zoom)
+    return bounds.south, bounds.north
 
 
 @lru_cache(maxsize=256)

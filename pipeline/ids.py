@@ -8,15 +8,15 @@ from typing import TypeAlias
 
 Json: TypeAlias = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 def canonical(value: Json) -> bytes:
     """Canonical JSON: sorted keys, no spaces, UTF-8, no NaN.
 
     Two equal values give the same bytes on every machine, so these bytes may be hashed and released.
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def digest(value: Json) -> str:

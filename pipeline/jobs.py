@@ -14,7 +14,7 @@ from pipeline.imagery.allowance import Allowance
 from pipeline.ledger import Commit, Ledger
 from pipeline.plan import STAGES, Plan
 from pipeline.stages import captions
-from pipeline.stages.base import Context, Work
+from pipeline.stages.base import Context, Ready, works_of
 
 _VISIBLE_GPUS = os.environ.get("CUDA_VISIBLE_DEVICES")
 
@@ -34,7 +34,7 @@ class Job:
     """
 
     stage: str
-    works: tuple[Work, ...]
+    works: tuple[Ready, ...]
     lane: int | None = None
 
 
@@ -69,7 +69,7 @@ def run_job(context: Context, job: Job) -> Iterator[Commit]:
     ledger = Ledger(context.store)
     if job.lane is not None and job.stage == captions.STAGE.name and context.config.runtime.gpus > 1:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus_of(job.lane, context.config.runtime.gpus, _VISIBLE_GPUS)
-    for work, result in stage.run(context, job.works):
+    for work, result in stage.run(context, works_of(context.store, job.works)):
         commit = Commit(work.unit, work.fingerprint, result.counts, result.outputs, result.info)
         ledger.commit(commit)
         yield commit

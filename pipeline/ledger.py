@@ -7,41 +7,28 @@ of the inputs' own fingerprints let an unchanged table shield everything behind 
 elements are the same in a cell re-runs nothing else there.
 """
 
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from typing import NamedTuple, ParamSpec, TypeVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic_core import from_json
 
+from pipeline.briefs import Brief, packed, unpacked
 from pipeline.errors import StoreError
-from pipeline.ids import Json, canonical, digest
+from pipeline.ids import Json, canonical
 from pipeline.store import Store
 from pipeline.types import Counts
 
-_AT_HAND = 5_000
-"""Commits in memory as values; facts read those of a cell's neighbours."""
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _WORTH_KEEPING = 1_000
 """Commits that the cache lacks before it is written again."""
 
-_CACHE = pa.schema([("key", pa.string()), ("mark", pa.string()), ("commit", pa.binary())])
 
-_USUAL = (
-    b'{"counts":{"failed":{},"kept":1000,"rejected":{"no_visible_fact":100},"seen":1100},"fingerprint":"'
-    b'","info":{},"outputs":{"patches":{"bytes":100000,"key":"tables/captions/12-1000-1000/.facts.parquet",'
-    b'"rows":1000,"sha256":"0123456789abcdef"},"samples":{"bytes":100000,"key":"tables/pixels/12-1000-1000/'
-    b'.elements.parquet","rows":1000,"sha256":""}},"unit":{"cell":"12-1000-1000","stage":"elements"}}'
-)
-"""What commits have in common, for packing them; in memory only, so that it may change."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Unit:
+class Unit(NamedTuple):
     """The unit of work, retry, commit and progress: a stage in a cell."""
 
     stage: str
@@ -102,7 +89,7 @@ class Commit:
 
     def encode(self) -> bytes:
         """The commit as canonical JSON."""
-        return canonical(asdict(self))
+        return canonical(asdict(self) | {"unit": self.unit._asdict()})
 
     @classmethod
     def decode(cls, data: bytes) -> "Commit":
@@ -129,24 +116,24 @@ def fingerprint(stage: str, version: int, basis: Json, inputs: Mapping[str, str]
     inputs
         Content digests of the tables the unit reads, by ``stage/cell/output``.
     """
-    return digest({"stage": stage, "version": version, "basis": basis, "inputs": dict(inputs)})[:32]
+    # lines, and JSON for the basis alone: a big plan has a million of them
+    lines = [stage, str(version), *sorted([f"{name} {sha256}" for name, sha256 in inputs.items()])]
+    return hashlib.sha256("\n".join(lines).encode() + b"\n" + canonical(basis)).hexdigest()[:32]
 
 
 class Ledger:
-    """The commits of a store. Commits never change, so each is read once and remembered, as it was read.
+    """The commits of a store. Commits never change, so each is read once, and a brief of it is remembered.
 
-    A commit is a small object, and a big dataset has a million of them. What was read is therefore kept in
-    ``cache/commits/<stage>.parquet`` too, each with the store's own mark of the object: the next ledger needs only
-    the listing, and reads what has come since. The cache says nothing that the commits themselves do not say.
+    A commit is a small object, and a big dataset has a million of them. The briefs are therefore kept in
+    ``cache/briefs/<stage>.parquet`` too, each with the store's own mark of the commit: the next ledger needs only the
+    listing, and reads what has come since. The cache says nothing that the commits themselves do not say.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._known: dict[str, dict[str, bytes]] = {}  # packed, by stage and key
+        self._briefs: dict[str, dict[str, Brief]] = {}  # by stage and key
         self._listed: dict[str, dict[str, str]] = {}
         self._cached: dict[str, int] = {}
-        self._decoded = lru_cache(maxsize=_AT_HAND)(self._decode)
-        self._parsed = lru_cache(maxsize=_AT_HAND)(self._parse)
 
     def refresh(self, stage: str) -> None:
         """List the commits of a stage again."""
@@ -164,10 +151,16 @@ class Ledger:
 
     def find(self, unit: Unit, print_: str) -> Commit | None:
         """The commit of a unit under a fingerprint, or None when the unit is not done."""
-        return self.read(unit.stage, key) if (key := self.find_all([(unit, print_)])[0]) else None
+        key = commit_key(unit, print_)
+        if key not in self._of(unit.stage):
+            if unit.stage not in self._listed:
+                self.refresh(unit.stage)
+            if key not in self._listed[unit.stage]:
+                return None
+        return self.look(unit, print_)
 
-    def find_all(self, wanted: Sequence[tuple[Unit, str]]) -> list[str | None]:
-        """The keys of the commits of units under fingerprints, None for those that are not done.
+    def find_all(self, wanted: Sequence[tuple[Unit, str]]) -> list[Brief | None]:
+        """Briefs of the commits of units under fingerprints, None for those that are not done.
 
         What is not known yet is read, from a bucket many at a time.
         """
@@ -175,32 +168,20 @@ class Ledger:
         unknown = [(stage, key) for stage, key in keys if key not in self._of(stage)]
         for stage in {stage for stage, _ in unknown} - self._listed.keys():
             self.refresh(stage)
-        new = [
+        new = [  # listing a stage for the first time loads what is known of it
             (stage, key)
             for stage, key in unknown
             if key in self._listed[stage] and key not in self._of(stage)
         ]
         for (stage, key), data in zip(new, self.store.get_all(key for _, key in new), strict=True):
-            self._of(stage)[key] = _packed(data)
-        return [key if key in self._of(stage) else None for stage, key in keys]
-
-    def read(self, stage: str, key: str) -> Commit:
-        """A commit that was found."""
-        return self._decoded(key, self._of(stage)[key])
-
-    def counts(self, stage: str, key: str) -> Counts:
-        """The counts of a commit that was found, without the rest of it."""
-        return self._parsed(key, self._of(stage)[key])[0]
-
-    def digests(self, stage: str, key: str) -> Mapping[str, str]:
-        """Hashes of what a unit wrote, by name, without the rest of its commit."""
-        return self._parsed(key, self._of(stage)[key])[1]
+            self._of(stage)[key] = _parsed(key, Brief.of, key, data)
+        return [self._of(stage).get(key) for stage, key in keys]
 
     def look(self, unit: Unit, print_: str) -> Commit | None:
         """The commit of a unit as the store has it now: one request, where `refresh` lists a whole stage."""
         key = commit_key(unit, print_)
         try:
-            return self._decode(key, _packed(self.store.get(key)))
+            return _parsed(key, Commit.decode, self.store.get(key))
         except FileNotFoundError:
             return None
 
@@ -222,11 +203,11 @@ class Ledger:
                 "Library versions may differ between machines; install from the constraints file"
             )
             raise StoreError(msg)
-        self._of(commit.unit.stage)[commit.key] = _packed(data)
+        self._of(commit.unit.stage)[commit.key] = Brief.of(commit.key, data)
 
     def remember(self, commit: Commit) -> None:
         """Take note of a commit that a worker process has written."""
-        self._of(commit.unit.stage)[commit.key] = _packed(commit.encode())
+        self._of(commit.unit.stage)[commit.key] = Brief.of(commit.key, commit.encode())
 
     def keep(self, stage: str) -> None:
         """Let go of a stage's listing; what is known goes to the cache, once that saves the next ledger enough."""
@@ -236,12 +217,7 @@ class Ledger:
         keys = [key for key in known if key in listed]
         if len(keys) < self._cached[stage] + _WORTH_KEEPING:
             return
-        sink = pa.BufferOutputStream()
-        with pq.ParquetWriter(sink, _CACHE, compression="zstd") as writer:
-            for at in range(0, len(keys), _AT_HAND):
-                rows = [(key, listed[key], _unpacked(known[key])) for key in keys[at : at + _AT_HAND]]
-                writer.write_table(pa.table(list(zip(*rows, strict=True)), schema=_CACHE))
-        self.store.put(_cache_key(stage), sink.getvalue().to_pybytes())
+        self.store.put(_cache_key(stage), packed((listed[key], known[key]) for key in keys))
         self._cached[stage] = len(keys)
 
     def _load(self, stage: str) -> None:
@@ -251,46 +227,37 @@ class Ledger:
         except FileNotFoundError:
             return
         listed, known = self._listed[stage], self._of(stage)
-        for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(_AT_HAND):
-            for key, mark, commit in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                if listed.get(key) == mark:
-                    known.setdefault(key, _packed(commit))
-                    self._cached[stage] += 1
+        for mark, brief in unpacked(data):
+            if listed.get(brief.key) == mark:
+                known.setdefault(brief.key, brief)
+                self._cached[stage] += 1
 
-    def _of(self, stage: str) -> dict[str, bytes]:
-        return self._known.setdefault(stage, {})
-
-    @staticmethod
-    def _decode(key: str, data: bytes) -> Commit:
-        with _named(key):
-            return Commit.decode(_unpacked(data))
-
-    @staticmethod
-    def _parse(key: str, data: bytes) -> tuple[Counts, Mapping[str, str]]:
-        """What every plan needs of every commit: a quarter of the time of the whole value."""
-        with _named(key):
-            values = from_json(_unpacked(data))
-            digests = {name: output["sha256"] for name, output in values["outputs"].items()}
-            return Counts(**values["counts"]), digests
+    def _of(self, stage: str) -> dict[str, Brief]:
+        return self._briefs.setdefault(stage, {})
 
 
-@contextmanager
-def _named(key: str) -> Iterator[None]:
+def read_commits(store: Store, keys: Sequence[str]) -> list[Commit]:
+    """Whole commits, from a bucket many at a time.
+
+    Raises
+    ------
+    StoreError
+        One is gone, or is none.
+    """
     try:
-        yield
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"store: {key} is not a commit ({error}); delete it and run again, only its unit is rebuilt"
+        found = zip(keys, store.get_all(keys), strict=True)
+        return [_parsed(key, Commit.decode, data) for key, data in found]
+    except FileNotFoundError as error:
+        msg = f"store: a commit was deleted after the plan was made ({error}); run again"
         raise StoreError(msg) from error
 
 
-def _packed(data: bytes) -> bytes:
-    """A commit in a quarter of the memory: a big plan holds a million."""
-    packer = zlib.compressobj(1, wbits=-12, memLevel=5, zdict=_USUAL)
-    return packer.compress(data) + packer.flush()
-
-
-def _unpacked(data: bytes) -> bytes:
-    return zlib.decompressobj(-12, zdict=_USUAL).decompress(data)
+def _parsed(key: str, parse: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    try:
+        return parse(*args, **kwargs)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = f"store: {key} is not a commit ({error}); delete it and run again, only its unit is rebuilt"
+        raise StoreError(msg) from error
 
 
 def commit_key(unit: Unit, print_: str) -> str:
@@ -299,4 +266,4 @@ def commit_key(unit: Unit, print_: str) -> str:
 
 
 def _cache_key(stage: str) -> str:
-    return f"cache/commits/{stage}.parquet"
+    return f"cache/briefs/{stage}.parquet"

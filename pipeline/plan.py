@@ -4,12 +4,13 @@
 """
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import overload
+from functools import cached_property
 
+from pipeline.briefs import Brief
 from pipeline.ids import Json
-from pipeline.ledger import Commit, Ledger, Unit, fingerprint
+from pipeline.ledger import Commit, Ledger, Unit, fingerprint, read_commits
 from pipeline.stages import (
     captions,
     elements,
@@ -22,7 +23,7 @@ from pipeline.stages import (
     select,
     shards,
 )
-from pipeline.stages.base import Commits, Context, Stage, Work
+from pipeline.stages.base import Commits, Context, Ready, Stage
 from pipeline.types import Counts
 
 STAGES: tuple[Stage, ...] = (
@@ -44,6 +45,25 @@ _TOGETHER = 2_000
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """A unit that is done.
+
+    Attributes
+    ----------
+    unit
+        What was made.
+    key
+        Where its commit is in the store.
+    counts
+        What became of the items.
+    """
+
+    unit: Unit
+    key: str
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
 class StagePlan:
     """What a stage wants.
 
@@ -52,7 +72,7 @@ class StagePlan:
     stage
         The stage.
     done
-        Commits that are there under the fingerprint that is wanted now.
+        Units whose commits are there under the fingerprint that is wanted now.
     ready
         Units whose inputs are done.
     waiting
@@ -62,8 +82,8 @@ class StagePlan:
     """
 
     stage: Stage
-    done: Sequence[Commit]
-    ready: tuple[Work, ...]
+    done: Collection[Done]
+    ready: tuple[Ready, ...]
     waiting: tuple[Unit, ...]
     known: bool = True
 
@@ -75,9 +95,11 @@ class StagePlan:
     @property
     def counts(self) -> Counts:
         """What became of the items in the units done."""
-        if isinstance(self.done, _Done):
-            return self.done.counts
-        return sum((commit.counts for commit in self.done), Counts())
+        return (
+            self.done.counts
+            if isinstance(self.done, _AllDone)
+            else Counts.total(done.counts for done in self.done)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +109,7 @@ class Plan:
     stages: tuple[StagePlan, ...]
 
     @property
-    def ready(self) -> Iterator[tuple[Stage, Work]]:
+    def ready(self) -> Iterator[tuple[Stage, Ready]]:
         """Units that can run now."""
         return ((plan.stage, work) for plan in self.stages for work in plan.ready)
 
@@ -97,29 +119,28 @@ class Plan:
         return all(plan.known and not plan.ready and not plan.waiting for plan in self.stages)
 
 
-class _Done(Sequence[Commit]):
-    """Commits that the ledger keeps encoded; each is a value only while it is looked at."""
+class _AllDone(Collection[Done]):
+    """Units of a stage that are done, as the ledger's briefs; each is a value only while it is looked at."""
 
-    def __init__(self, ledger: Ledger, stage: str) -> None:
-        self._ledger, self._stage = ledger, stage
-        self._keys: list[str] = []
-        self.counts = Counts()
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self.by_cell: dict[str, Brief] = {}
 
-    def add(self, key: str) -> None:
-        self._keys.append(key)
-        self.counts += self._ledger.counts(self._stage, key)
+    @cached_property
+    def counts(self) -> Counts:
+        """What became of their items; asked for when all of them are here."""
+        return Counts.total(brief.counts for brief in self.by_cell.values())
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self.by_cell)
 
-    @overload
-    def __getitem__(self, at: int) -> Commit: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[Commit]: ...
-    def __getitem__(self, at: int | slice) -> Commit | Sequence[Commit]:
-        if isinstance(at, slice):
-            return [self._ledger.read(self._stage, key) for key in self._keys[at]]
-        return self._ledger.read(self._stage, self._keys[at])
+    def __iter__(self) -> Iterator[Done]:
+        return (
+            Done(Unit(self._stage, cell), brief.key, brief.counts) for cell, brief in self.by_cell.items()
+        )
+
+    def __contains__(self, done: object) -> bool:
+        return any(done == each for each in self)
 
 
 class _Found(Commits):
@@ -128,31 +149,21 @@ class _Found(Commits):
     def __init__(self, ledger: Ledger) -> None:
         super().__init__()
         self._ledger = ledger
-        self._keys: dict[str, dict[str, str]] = {}
-        self._done: dict[str, _Done] = {}
-
-    def begin(self, stage: str) -> _Done:
-        self._keys[stage] = {}
-        done = self._done[stage] = _Done(self._ledger, stage)
-        return done
-
-    def note(self, unit: Unit, key: str) -> None:
-        self._keys[unit.stage][unit.cell] = key
-        self._done[unit.stage].add(key)
+        self.done: dict[str, _AllDone] = {stage.name: _AllDone(stage.name) for stage in STAGES}
 
     def get(self, unit: Unit) -> Commit | None:
-        key = self._keys.get(unit.stage, {}).get(unit.cell)
-        return None if key is None else self._ledger.read(unit.stage, key)
+        brief = self.brief(unit)
+        return None if brief is None else read_commits(self._ledger.store, [brief.key])[0]
 
-    def __getitem__(self, unit: Unit) -> Commit:
-        return self._ledger.read(unit.stage, self._keys[unit.stage][unit.cell])
+    def brief(self, unit: Unit) -> Brief | None:
+        return self.done[unit.stage].by_cell.get(unit.cell)
 
-    def digests(self, unit: Unit) -> Mapping[str, str] | None:
-        key = self._keys.get(unit.stage, {}).get(unit.cell)
-        return None if key is None else self._ledger.digests(unit.stage, key)
+    def info(self, unit: Unit) -> Mapping[str, Json] | None:
+        brief = self.brief(unit)
+        return None if brief is None else brief.info
 
     def counts(self) -> dict[str, Counts]:
-        return {stage: done.counts for stage, done in self._done.items() if done}
+        return {stage: done.counts for stage, done in self.done.items() if done}
 
 
 def make_plan(context: Context, ledger: Ledger) -> Plan:
@@ -171,41 +182,46 @@ def _plan(context: Context, ledger: Ledger) -> Plan:
     commits = _Found(ledger)
     plans: list[StagePlan] = []
     for stage in STAGES:
-        done = commits.begin(stage.name)
-        ready: list[Work] = []
+        done = commits.done[stage.name]
+        ready: list[Ready] = []
         waiting: list[Unit] = []
         earlier_open = any(plan.ready or plan.waiting or not plan.known for plan in plans)
         cells = stage.cells(context, commits)
         for start in range(0, len(cells), _TOGETHER):
-            able: list[tuple[Unit, str, Json]] = []
+            able: list[Ready] = []
             for cell in cells[start : start + _TOGETHER]:
                 unit = Unit(stage.name, cell)
-                digests = _digests(commits, stage.inputs(context, commits, cell))
-                if digests is None:
+                inputs = _inputs(commits, stage.inputs(context, commits, cell))
+                if inputs is None:
                     waiting.append(unit)
                 else:
+                    keys, digests = inputs
                     basis = stage.basis(context, commits, cell)
-                    able.append((unit, fingerprint(stage.name, stage.version, basis, digests), basis))
-            keys = ledger.find_all([(unit, print_) for unit, print_, _ in able])
-            for (unit, print_, basis), key in zip(able, keys, strict=True):
-                if key is None:
-                    inputs = {source: commits[source] for source in stage.inputs(context, commits, unit.cell)}
-                    ready.append(Work(unit, print_, basis, inputs))
+                    print_ = fingerprint(stage.name, stage.version, basis, digests)
+                    able.append(Ready(unit, print_, basis, tuple(keys)))
+            briefs = ledger.find_all([(one.unit, one.fingerprint) for one in able])
+            for one, brief in zip(able, briefs, strict=True):
+                if brief is None:
+                    ready.append(one)
                 else:
-                    commits.note(unit, key)
+                    done.by_cell[one.unit.cell] = brief
         ledger.keep(stage.name)
         known = bool(cells) or not earlier_open or stage.name in (select.STAGE.name, exports.STAGE.name)
         plans.append(StagePlan(stage, done, tuple(ready), tuple(waiting), known))
     return Plan(tuple(plans))
 
 
-def _digests(commits: _Found, wanted: Mapping[Unit, tuple[str, ...]]) -> dict[str, str] | None:
-    """Content digests of a unit's inputs, by ``stage/cell/output``; None while one is pending."""
+def _inputs(
+    commits: _Found, wanted: Mapping[Unit, tuple[str, ...]]
+) -> tuple[list[str], dict[str, str]] | None:
+    """Keys of a unit's input commits, and content digests by ``stage/cell/output``; None while one is pending."""
+    keys: list[str] = []
     digests: dict[str, str] = {}
     for source, names in wanted.items():
-        found = commits.digests(source)
+        found = commits.brief(source)
         if found is None:
             return None
+        keys.append(found.key)
         for name in names:
-            digests[f"{source}/{name}"] = found[name]
-    return digests
+            digests[f"{source.stage}/{source.cell}/{name}"] = found.sha256(name)
+    return keys, digests

@@ -19,7 +19,7 @@ from pipeline.imagery.allowance import Allowance, set_allowance
 from pipeline.jobs import Job, Results, run_job
 from pipeline.ledger import Commit, Unit
 from pipeline.orphans import die_with_parent
-from pipeline.stages.base import Context, Work
+from pipeline.stages.base import Context, Ready
 
 _LOOK_S = 2.0
 """Something comes from a run at least so often."""
@@ -141,7 +141,7 @@ class _Worker:
     def __init__(self, context: Context, allowance: Allowance | None) -> None:
         self._given = (context, allowance)
         self._process: BaseProcess | None = None
-        self._left: dict[Unit, Work] = {}
+        self._left: dict[Unit, Ready] = {}
 
     def start(self, job: Job) -> None:
         """Hand over a job."""
@@ -167,7 +167,7 @@ class _Worker:
             self._left.pop(message.unit)
         return message
 
-    def bury(self) -> tuple[Work, ...]:
+    def bury(self) -> tuple[Ready, ...]:
         """Clear a dead process away; what it has not made of its job."""
         _stop([self])
         return tuple(self._left.values())

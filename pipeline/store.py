@@ -94,7 +94,13 @@ class Store:
 
     def get_all(self, keys: Iterable[str]) -> Iterator[bytes]:
         """Read small objects, from a bucket many at a time; in the order of the keys."""
-        if isinstance(self._store, LocalStore | MemoryStore):
+        if self.root is not None:
+            for key in keys:
+                with self._translated("read", key), open(f"{self.root}/{key}", "rb", 0) as file:  # noqa: PTH123 - half the time of `get`
+                    data = file.read()
+                yield data
+            return
+        if isinstance(self._store, MemoryStore):
             yield from map(self.get, keys)
             return
         with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -106,6 +106,21 @@ class Counts:
         )
 
     @classmethod
+    def total(cls, counts: "Iterable[Counts]") -> "Counts":
+        """The sum of many."""
+        seen = kept = 0
+        rejected: Counter[str] = Counter()
+        failed: Counter[str] = Counter()
+        for each in counts:
+            seen += each.seen
+            kept += each.kept
+            for reason, n in each.rejected.items():
+                rejected[reason] += n
+            for reason, n in each.failed.items():
+                failed[reason] += n
+        return cls(seen, kept, dict(sorted(rejected.items())), dict(sorted(failed.items())))
+
+    @classmethod
     def of(cls, verdicts: Iterable[Reason | None], failed: Iterable[Reason] = ()) -> "Counts":
         """Count verdicts: ``None`` is kept, a reason is a rejection; `failed` are failures on top."""
         tally = Counter(verdicts)

@@ -9,6 +9,9 @@ from pipeline.evidence import Task
 from pipeline.ids import Json
 from pipeline.types import Reason
 
+_NUMBERS = ("asked", "kept", "prompt_tokens", "output_tokens")
+_BY_REASON = ("regenerated", "dropped")
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -94,12 +97,22 @@ class Tallies:
     @classmethod
     def of(cls, infos: Iterable[Any]) -> "Tallies":
         """The sums of what `plain` gave for several units."""
-        found = cls()
-        for info in infos:
+        sums: dict[tuple[str, int], tuple[Counter[str], Counter[str], Counter[str]]] = {}
+        for info in infos:  # a big dataset has a hundred thousand: no value for each on the way
             for row in info:
-                values = dict(row)
-                annotator, task = values.pop("annotator"), Task(values.pop("task"))
-                found.add(annotator, task, Tally(**values))
+                numbers, *by_reason = sums.setdefault(
+                    (row["annotator"], row["task"]), (Counter(), Counter(), Counter())
+                )
+                for name in _NUMBERS:
+                    numbers[name] += row[name]
+                for name, total in zip(_BY_REASON, by_reason, strict=True):
+                    for reason, n in row[name].items():
+                        total[reason] += n
+        found = cls()
+        for (annotator, task), (numbers, regenerated, dropped) in sums.items():
+            again, gone = (dict(sorted(total.items())) for total in (regenerated, dropped))
+            tally = Tally(**numbers, regenerated=again, dropped=gone)
+            found.add(annotator, Task(task), tally)
         return found
 
 

@@ -175,13 +175,13 @@ def retry(config: ConfigPath, *, workers: Workers = None) -> int:
     """Forget the units in which items failed, and build again."""
     context = load_context(config)
     failed = [
-        commit
+        done
         for stage in make_plan(context, Ledger(context.store)).stages
-        for commit in stage.done
-        if commit.counts.failed
+        for done in stage.done
+        if done.counts.failed
     ]
-    for commit in failed:
-        context.store.delete(commit.key)
+    for done in failed:
+        context.store.delete(done.key)
     console.print(f"{len(failed)} units with failed items are tried again")
     return build_command(config, workers=workers)
 

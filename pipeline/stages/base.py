@@ -2,7 +2,7 @@
 
 import errno
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import date
@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
@@ -19,9 +18,8 @@ from shapely.geometry.base import BaseGeometry
 
 from pipeline.config import DatasetConfig
 from pipeline.errors import StoreError
-from pipeline.grid import cell_bounds, neighbourhood
-from pipeline.ids import Json, digest, file_sha256
-from pipeline.ledger import Commit, Output, Unit
+from pipeline.ids import Json, file_sha256
+from pipeline.ledger import Commit, Output, Unit, read_commits
 from pipeline.store import Store
 from pipeline.types import Bounds, Counts, Product, Scene, Snapshot
 
@@ -85,24 +83,33 @@ class Context:
         return shapely.from_wkb(self.area)
 
     @cached_property
-    def footprints(self) -> shapely.STRtree:
-        """Footprints of the scenes, EPSG:4326, as a tree to look things up in."""
-        boxes = np.array([scene.footprint for scene in self.scenes], dtype=np.float64).reshape(-1, 4)
-        return shapely.STRtree(shapely.box(*boxes.T))
-
-    @cached_property
-    def prints(self) -> dict[tuple[Callable[[Scene], Json], str], str]:
-        """What `scenes_basis` has worked out, by what it was asked and scene."""
-        return {}
-
-    @cached_property
-    def near(self) -> dict[str, tuple[Scene, ...]]:
-        """What `scenes_near` has found, by cell: four stages ask for the same."""
+    def worked_out(self) -> dict[Hashable, Any]:
+        """What `pipeline.stages.basis` has worked out from it."""
         return {}
 
     def __getstate__(self) -> dict[str, Any]:
         # what is worked out from the fields stays behind when a job travels to a worker
         return {each.name: getattr(self, each.name) for each in fields(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """One unit that can run, as it is planned and handed out: a big plan has a hundred thousand.
+
+    Attributes
+    ----------
+    unit, fingerprint
+        What to make.
+    basis
+        The stage's own view of config and sources; what decides the content beside the inputs.
+    inputs
+        Keys of the commits of the input units.
+    """
+
+    unit: Unit
+    fingerprint: str
+    basis: Json
+    inputs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,21 @@ class Work:
     fingerprint: str
     basis: Json
     inputs: Mapping[Unit, Commit]
+
+
+def works_of(store: Store, ready: Sequence[Ready]) -> list[Work]:
+    """Units with the commits of their inputs, which are read for them."""
+    keys = list(dict.fromkeys(key for each in ready for key in each.inputs))
+    commits = dict(zip(keys, read_commits(store, keys), strict=True))
+    return [
+        Work(
+            each.unit,
+            each.fingerprint,
+            each.basis,
+            {commits[key].unit: commits[key] for key in each.inputs},
+        )
+        for each in ready
+    ]
 
 
 @dataclass
@@ -180,7 +202,14 @@ class Commits:
         return self._by_unit.get(unit)
 
     def __getitem__(self, unit: Unit) -> Commit:
-        return self._by_unit[unit]
+        if (commit := self.get(unit)) is None:
+            raise KeyError(unit)
+        return commit
+
+    def info(self, unit: Unit) -> Mapping[str, Json] | None:
+        """The small facts in the commit of a unit, or None while it is pending."""
+        commit = self.get(unit)
+        return None if commit is None else commit.info
 
     def counts(self) -> dict[str, Counts]:
         """What became of the items, by stage, over all finished units."""
@@ -199,37 +228,9 @@ def capture_date(context: Context, scene: Scene) -> str | None:
 
 def scenes_used(commits: Commits, cell: str) -> list[str]:
     """Ids of the scenes that a cell's patches lie in; none while the patches are not chosen."""
-    commit = commits.get(Unit("patches", cell))
-    names: Any = [] if commit is None else commit.info["scenes"]
+    info = commits.info(Unit("patches", cell))
+    names: Any = [] if info is None else info["scenes"]
     return list(names)
-
-
-def scenes_near(context: Context, cell: str) -> tuple[Scene, ...]:
-    """The scenes whose footprint touches the neighbourhood of a cell, best first."""
-    if cell not in context.near:
-        boxes = np.array([cell_bounds(name) for name in neighbourhood(cell)])
-        touched = np.unique(context.footprints.query(shapely.box(*boxes.T))[1])
-        context.near[cell] = tuple(context.scenes[i] for i in touched)
-    return context.near[cell]
-
-
-def scenes_basis(context: Context, cell: str, about: Callable[[Scene], Json]) -> list[str]:
-    """What a stage depends on of the scenes near a cell: a digest for each, worked out once for all its cells.
-
-    Parameters
-    ----------
-    context, cell
-        The cell.
-    about
-        The function that says what the stage depends on; the same one whenever it is the same stage.
-    """
-    prints, found = context.prints, []
-    for scene in scenes_near(context, cell):
-        key = (about, scene.id)
-        if key not in prints:
-            prints[key] = digest(about(scene))[:32]
-        found.append(prints[key])
-    return found
 
 
 @contextmanager

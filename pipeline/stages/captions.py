@@ -29,21 +29,29 @@ from pipeline.evidence import Evidence
 from pipeline.facts.io import facts_of
 from pipeline.ids import Json, digest
 from pipeline.ledger import Commit, Ledger, Unit
-from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, read_table, scenes_near
+from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, read_table
+from pipeline.stages.basis import scenes_basis, shared_basis
 from pipeline.tables import CAPTIONS
-from pipeline.types import Counts
+from pipeline.types import Counts, Scene
 
 _ABANDONED = timedelta(days=30)
 """Age of answers of another config that are not waited for any more."""
 
 
 def _basis(context: Context, _commits: Commits, cell: str) -> Json:
+    return {"shared": shared_basis(context, _shared), "scenes": scenes_basis(context, cell, _about)}
+
+
+def _shared(context: Context) -> Json:
     return {
         "captions": identity(context.config.captions, dict(context.models)),
         "checks": tables_digest(),
         "engine": __version__,
-        "gsd_m": {scene.id: scene.gsd_m for scene in scenes_near(context, cell)},
     }
+
+
+def _about(scene: Scene) -> Json:
+    return [scene.id, scene.gsd_m]
 
 
 def _inputs(_context: Context, _commits: Commits, cell: str) -> Mapping[Unit, tuple[str, ...]]:

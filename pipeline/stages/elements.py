@@ -12,6 +12,7 @@ from pipeline.osm.partition import NOWHERE, CellElements, partition
 from pipeline.osm.pbf import KEYS, read_elements
 from pipeline.osm.several import partition_files
 from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, scratch
+from pipeline.stages.basis import shared_basis
 
 logger = logging.getLogger("skyteller")
 
@@ -26,6 +27,10 @@ def _cells(context: Context, _commits: Commits) -> Sequence[str]:
 
 
 def _basis(context: Context, _commits: Commits, _cell: str) -> Json:
+    return {"shared": shared_basis(context, _shared)}
+
+
+def _shared(context: Context) -> Json:
     return {
         "snapshot": context.snapshot.sha256,
         "zoom": context.config.cell_zoom,

@@ -17,7 +17,8 @@ from pipeline.osm.outside import WiderVocabulary
 from pipeline.osm.qualifiers import load_qualifiers
 from pipeline.osm.vocabulary import FEATURE_KEYS, load_vocabulary
 from pipeline.osm.wiki import Wiki
-from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, read_table, scenes_basis
+from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, read_table
+from pipeline.stages.basis import scenes_basis, shared_basis
 from pipeline.tables import ELEMENTS, FACTS, NAMES
 from pipeline.types import Bounds, Counts, Reason, Scene
 
@@ -28,13 +29,16 @@ def _inputs(_context: Context, _commits: Commits, cell: str) -> Mapping[Unit, tu
 
 
 def _basis(context: Context, _commits: Commits, cell: str) -> Json:
+    return {"shared": shared_basis(context, _shared), "scenes": scenes_basis(context, cell, _about)}
+
+
+def _shared(context: Context) -> Json:
     wiki: dict[str, Json] = {"wiki": context.wiki} if context.wiki else {}
     return wiki | {
         "vocabulary": load_vocabulary().digest,
         "qualifiers": load_qualifiers().digest,
         "commonness": commonness()[1],
         "min_facts": context.config.sampling.min_facts,
-        "scenes": scenes_basis(context, cell, _about),
     }
 
 

@@ -8,18 +8,25 @@ import shapely
 
 from pipeline.grid import cell_bounds, window_outlines
 from pipeline.ids import Json
-from pipeline.imagery.ground import goodness
 from pipeline.imagery.sampling import Windows, choose_windows
 from pipeline.ledger import Unit
 from pipeline.sources import EarthEngineSource
-from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, scenes_basis, scenes_near
+from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table
+from pipeline.stages.basis import once, scenes_basis, scenes_near, shared_basis
 from pipeline.tables import BOX, PATCHES
 from pipeline.types import Counts, Scene
 
 
 def _basis(context: Context, _commits: Commits, cell: str) -> Json:
+    return {
+        "shared": shared_basis(context, _shared),
+        "area": None if cell in once(context, _inside) else _part(context, cell),
+        "scenes": scenes_basis(context, cell, _about, ranked=True),
+    }
+
+
+def _shared(context: Context) -> Json:
     sampling = context.config.sampling
-    area = shapely.clip_by_rect(context.ground, *cell_bounds(cell))
     return {
         "sampling": {
             "mode": sampling.mode,
@@ -30,10 +37,23 @@ def _basis(context: Context, _commits: Commits, cell: str) -> Json:
         },
         "collection": context.product.id,
         "mosaic": _mosaic(context),
-        "area": shapely.to_wkb(shapely.normalize(area), hex=True),
-        "scenes": scenes_basis(context, cell, _about),
-        "ties": [tied for _, tied in _with_ties(scenes_near(context, cell))],
     }
+
+
+def _inside(context: Context) -> frozenset[str]:
+    """The cells that lie in the area as a whole."""
+    boxes = shapely.box(*np.array([cell_bounds(cell) for cell in context.cells]).reshape(-1, 4).T)
+    ground = shapely.from_wkb(context.area)
+    shapely.prepare(ground)
+    whole = shapely.covers(ground, boxes)
+    return frozenset(cell for cell, all_ in zip(context.cells, whole.tolist(), strict=True) if all_)
+
+
+def _part(context: Context, cell: str) -> str:
+    """The part of the area in a cell."""
+    area = shapely.clip_by_rect(context.ground, *cell_bounds(cell))
+    part: str = shapely.to_wkb(shapely.normalize(area), hex=True)
+    return part
 
 
 def _about(scene: Scene) -> Json:
@@ -44,15 +64,6 @@ def _mosaic(context: Context) -> bool:
     """Whether windows that no scene contains are filled from several."""
     imagery = context.config.imagery
     return isinstance(imagery, EarthEngineSource) and imagery.edges == "mosaic"
-
-
-def _with_ties(scenes: Sequence[Scene]) -> Iterator[tuple[Scene, bool]]:
-    """Scenes, best first, and whether each is just as good as the one before."""
-    before = None
-    for scene in scenes:
-        merit = goodness(scene)[:-1]
-        yield scene, merit == before
-        before = merit
 
 
 def _inputs(_context: Context, _commits: Commits, _cell: str) -> Mapping[Unit, tuple[str, ...]]:

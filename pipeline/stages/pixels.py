@@ -29,6 +29,7 @@ from pipeline.stages.base import (
     scenes_used,
     scratch,
 )
+from pipeline.stages.basis import named_scenes_basis, shared_basis
 from pipeline.stages.exports import exports_of
 from pipeline.stages.pixelrows import (
     PART,
@@ -42,7 +43,7 @@ from pipeline.stages.pixelrows import (
     part_name,
 )
 from pipeline.tables import IMAGES, PIXEL_INDEX
-from pipeline.types import Counts, Reason
+from pipeline.types import Counts, Reason, Scene
 
 _INDEX_ROWS = 10_000
 """Rows of a row group of the index."""
@@ -57,17 +58,31 @@ def _inputs(context: Context, commits: Commits, cell: str) -> Mapping[Unit, tupl
 
 
 def _basis(context: Context, commits: Commits, cell: str) -> Json:
+    return {
+        "shared": shared_basis(context, _shared),
+        "cutoff": None if context.config.sampling.limit is None else _cutoff(commits),
+        "scenes": named_scenes_basis(context, scenes_used(commits, cell), _about),
+    }
+
+
+def _shared(context: Context) -> Json:
     config = context.config
     stretch = context.product.stretch
     return {
-        "cutoff": None if config.sampling.limit is None else commits[_SELECT].info["cutoff"],
         "stretch": None if stretch is None else [stretch.low, stretch.high, stretch.gamma],
-        "scenes": [
-            [id_, list(context.scenes_by_id[id_].pixels.identity)] for id_ in scenes_used(commits, cell)
-        ],
         "quality": config.quality.model_dump(mode="json"),
         "image": config.shards.model_dump(mode="json", include={"image_format", "quality", "subsampling"}),
     }
+
+
+def _about(scene: Scene) -> Json:
+    return [scene.id, list(scene.pixels.identity)]
+
+
+def _cutoff(commits: Commits) -> Json:
+    """The rank of the last patch within the limit."""
+    info = commits.info(_SELECT) or {}
+    return info["cutoff"]
 
 
 def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:

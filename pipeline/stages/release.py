@@ -51,8 +51,8 @@ def _basis(context: Context, commits: Commits, _cell: str) -> Json:
 
 def _texts(context: Context, commits: Commits) -> Json:
     """What became of the texts that annotators were asked for, over all cells."""
-    found = (commits.get(Unit("captions", cell)) for cell in context.cells)
-    return Tallies.of(commit.info["texts"] for commit in found if commit is not None).plain()
+    found = (commits.info(Unit("captions", cell)) for cell in context.cells)
+    return Tallies.of(info["texts"] for info in found if info is not None).plain()
 
 
 def _names_in(text: str, task: int) -> tuple[str, ...]:

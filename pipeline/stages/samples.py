@@ -23,21 +23,23 @@ from pipeline.stages.base import (
     capture_date,
     put_table,
     read_table,
-    scenes_basis,
 )
+from pipeline.stages.basis import scenes_basis, shared_basis
 from pipeline.tables import SAMPLES
 from pipeline.types import Counts, Patch, Scene
 
 
 def _basis(context: Context, _commits: Commits, cell: str) -> Json:
-    config = context.config
+    return {"shared": shared_basis(context, _shared), "scenes": scenes_basis(context, cell, _about)}
+
+
+def _shared(context: Context) -> Json:
     return {
-        "splits": config.splits.model_dump(mode="json"),
+        "splits": context.config.splits.model_dump(mode="json"),
         "collection": context.product.id,
         "license": context.product.license,
         "attribution": context.product.attribution,
         "snapshot": context.snapshot.id,
-        "scenes": scenes_basis(context, cell, _about),
         "dates": "year" if context.product.year_only else "day",
     }
 

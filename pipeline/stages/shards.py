@@ -57,10 +57,12 @@ def planned_shards(context: Context, commits: Commits) -> Shards | None:
     """What goes into each shard, or None while a cell's samples are pending."""
     if commits in _PLANNED:
         return _PLANNED[commits]
-    found = {cell: commits.get(Unit("samples", cell)) for cell in context.cells}
-    sizes = {cell: commit.info["splits"] for cell, commit in found.items() if commit is not None}
-    if len(sizes) < len(found):
-        return None
+    sizes: dict[str, Json] = {}
+    for cell in context.cells:
+        info = commits.info(Unit("samples", cell))
+        if info is None:
+            return None
+        sizes[cell] = info["splits"]
     cells = sorted(sizes, key=lambda cell: (rank("cell", cell), cell))
     shards: dict[str, tuple[Range, ...]] = {}
     for split in SPLITS:

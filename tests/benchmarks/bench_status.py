@@ -37,7 +37,7 @@ def main() -> None:
         doer = Doer(context)
         make_plan(context, doer)
         units = doer.written
-        shutil.rmtree(Path(folder) / "store" / "cache" / "commits")
+        shutil.rmtree(Path(folder) / "store" / "cache" / "briefs")
         plans, cached, reads = [], [], []
         for _ in range(5):
             began = time.perf_counter()
@@ -47,7 +47,7 @@ def main() -> None:
             cache = time.perf_counter()
             make_plan(context, Ledger(context.store))
             cached.append(time.perf_counter() - cache)
-            shutil.rmtree(Path(folder) / "store" / "cache" / "commits")
+            shutil.rmtree(Path(folder) / "store" / "cache" / "briefs")
             began = time.perf_counter()
             for key, _ in list(context.store.list("commits")):
                 context.store.get(key)

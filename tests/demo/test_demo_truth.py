@@ -12,6 +12,7 @@ from pipeline.demo.palette import MATERIALS, palette
 from pipeline.demo.texture import SHADE, SWELL
 from pipeline.engine import build
 from pipeline.inventory import take_inventory
+from pipeline.ledger import read_commits
 from pipeline.stages.base import read_table
 from tests.demo.truth import AREA_CLASSES, CLASS_OF_TAG, SIZE, Geometry, Pixels, near_a_border, thirds
 
@@ -108,7 +109,8 @@ def facts(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[Plac
     outcome = build(context)
     assert not outcome.errors
     found: dict[Place, list[Mapping[str, Any]]] = {}
-    for commit in next(plan for plan in outcome.plan.stages if plan.stage.name == "facts").done:
+    done = next(plan for plan in outcome.plan.stages if plan.stage.name == "facts").done
+    for commit in read_commits(context.store, [each.key for each in done]):
         patches, facts = (
             read_table(context, commit.outputs[name]).to_pylist() for name in ("patches", "facts")
         )

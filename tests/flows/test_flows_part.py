@@ -16,12 +16,12 @@ from pipeline.ledger import Ledger, Unit
 from pipeline.part import build_part, context_of
 from pipeline.plan import make_plan
 from pipeline.pool import run_here
-from pipeline.stages.base import Context, Work
+from pipeline.stages.base import Context, Ready
 from tests.small_world import make_world
 
 
 def test_what_any_machine_can_do_is_handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    work = Work(Unit("facts", "12-1-2"), "", None, {})
+    work = Ready(Unit("facts", "12-1-2"), "", None, ())
     many = [Job("facts", (work,))] * 8
     own = [Job("elements", (work,), 0), Job("release", (work,))]
     taken: list[tuple[str, int]] = []

@@ -3,11 +3,11 @@
 from pipeline.batches import Batch, Batches
 from pipeline.jobs import Job
 from pipeline.ledger import Unit
-from pipeline.stages.base import Work
+from pipeline.stages.base import Ready
 
 
 def jobs(stage: str, n: int) -> list[Job]:
-    return [Job(stage, (Work(Unit(stage, f"c{i}"), "f", None, {}),)) for i in range(n)]
+    return [Job(stage, (Ready(Unit(stage, f"c{i}"), "f", None, ()),)) for i in range(n)]
 
 
 def run(batches: Batches, threads: int, seconds: float) -> list[int]:

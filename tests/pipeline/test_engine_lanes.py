@@ -10,7 +10,7 @@ from pipeline.jobs import Job, gpus_of, jobs_of
 from pipeline.ledger import Unit
 from pipeline.plan import Plan, StagePlan
 from pipeline.stages import captions, facts
-from pipeline.stages.base import Work
+from pipeline.stages.base import Ready
 
 MODEL: dict[str, Any] = {"type": "vllm", "model": "a/b", "revision": "0" * 40}
 SERVED: dict[str, Any] = {
@@ -33,8 +33,8 @@ def config(gpus: int = 1, **captions: object) -> DatasetConfig:
 
 
 def plan(n: int) -> Plan:
-    def works(stage: str) -> tuple[Work, ...]:
-        return tuple(Work(Unit(stage, f"c{i}"), "f", None, {}) for i in range(n))
+    def works(stage: str) -> tuple[Ready, ...]:
+        return tuple(Ready(Unit(stage, f"c{i}"), "f", None, ()) for i in range(n))
 
     return Plan(tuple(StagePlan(each.STAGE, (), works(each.STAGE.name), ()) for each in (facts, captions)))
 

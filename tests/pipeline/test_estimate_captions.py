@@ -10,11 +10,11 @@ from pipeline.captions.engines import assumed_usage
 from pipeline.captions.usage import Usage, put_usage
 from pipeline.config import DatasetConfig
 from pipeline.estimate import estimate_captions
-from pipeline.ledger import Commit, Unit
-from pipeline.plan import Plan, StagePlan
+from pipeline.ledger import Unit
+from pipeline.plan import Done, Plan, StagePlan
 from pipeline.show import caption_lines
-from pipeline.stages import captions, facts
-from pipeline.stages.base import Context, Work
+from pipeline.stages import captions, facts, pixels
+from pipeline.stages.base import Context, Ready
 from pipeline.store import Store
 from pipeline.types import Counts
 from tests.small_release import make_config, make_context
@@ -29,11 +29,17 @@ def context_of(folder: Path, **captions_: Any) -> Context:
 
 def plan_of() -> Plan:
     """A cell whose pixels are judged, one whose facts are known, one of which nothing is known."""
-    pixels = Commit(Unit("pixels", "a"), "p", Counts(50, 40, {"cloudy": 10}))
-    ready = Work(Unit("captions", "a"), "f", None, {pixels.unit: pixels})
-    known = tuple(Commit(Unit("facts", cell), "f", Counts(60, 60)) for cell in ("a", "b"))
+    known = tuple(Done(Unit("facts", cell), f"k{cell}", Counts(60, 60)) for cell in ("a", "b"))
+    judged = (Done(Unit("pixels", "a"), "p", Counts(50, 40, {"cloudy": 10})),)
+    ready = (Ready(Unit("captions", "a"), "f", None, ("ka", "p")),)
     waiting = (Unit("captions", "b"), Unit("captions", "c"))
-    return Plan((StagePlan(facts.STAGE, known, (), ()), StagePlan(captions.STAGE, (), (ready,), waiting)))
+    return Plan(
+        (
+            StagePlan(facts.STAGE, known, (), ()),
+            StagePlan(pixels.STAGE, judged, (), ()),
+            StagePlan(captions.STAGE, (), ready, waiting),
+        )
+    )
 
 
 def test_before_anything_is_measured(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from datetime import date
 import mercantile
 import numpy as np
 import pytest
+import shapely
 from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from pipeline.grid import (
     parse_cell,
     patch_id,
     pixel_to_crs,
+    surroundings,
     window_centers,
     window_outlines,
 )
@@ -73,6 +75,15 @@ def test_neighbourhood_wraps_at_the_antimeridian_and_stops_at_the_poles() -> Non
     assert len(neighbourhood("5-0-3")) == 9
     assert "5-31-3" in neighbourhood("5-0-3")
     assert len(neighbourhood("5-7-0")) == 6
+
+
+@pytest.mark.parametrize("name", ["12-927-1676", "5-0-3", "5-31-3", "5-7-0", "5-7-31", "1-0-0", "0-0-0"])
+def test_surroundings_cover_the_neighbourhood(name: str) -> None:
+    boxes = shapely.union_all([shapely.box(*box) for box in surroundings(name)])
+    cells = shapely.union_all([shapely.box(*cell_bounds(cell)) for cell in neighbourhood(name)])
+    assert shapely.equals(boxes, cells)
+    tile = parse_cell(name)
+    assert cell_bounds(name) == tuple(mercantile.bounds(tile))
 
 
 @given(st.floats(-10, 7000), st.floats(-10, 7000))

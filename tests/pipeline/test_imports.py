@@ -23,6 +23,7 @@ VALUES = {
     "configfile",
     "bucket",
     "store",
+    "briefs",
     "ledger",
     "tables",
     "remember",

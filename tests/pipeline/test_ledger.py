@@ -1,6 +1,8 @@
 """Fingerprints and commits."""
 
 import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import ledger as ledger_module
+from pipeline.briefs import Brief, packed, unpacked
 from pipeline.errors import StoreError
 from pipeline.ids import canonical, digest, rank
-from pipeline.ledger import Commit, Ledger, Output, Unit, fingerprint
+from pipeline.ledger import Commit, Ledger, Output, Unit, fingerprint, read_commits
 from pipeline.store import Store
 from pipeline.types import Counts, Reason
 
@@ -80,14 +83,28 @@ def test_a_damaged_commit_is_named(store: Store) -> None:
         Ledger(store).find(UNIT, COMMIT.fingerprint)
 
 
+def test_a_damaged_commit_is_named_by_a_plan_too(store: Store) -> None:
+    store.put(COMMIT.key, COMMIT.encode().replace(b'"seen"', b'"seem"'))
+    with pytest.raises(StoreError, match=f"{COMMIT.key} is not a commit"):
+        Ledger(store).find_all([(UNIT, COMMIT.fingerprint)])
+
+
+def test_commits_that_a_unit_reads_are_read_whole(store: Store) -> None:
+    Ledger(store).commit(COMMIT)
+    assert read_commits(store, [COMMIT.key]) == [COMMIT]
+    with pytest.raises(StoreError, match="deleted after the plan"):
+        read_commits(store, [COMMIT.key, "commits/facts/12-9-9/00.json"])
+
+
 class _Counting(Store):
     """A store that counts the commits it is asked for."""
 
     commits_read = 0
 
-    def get(self, key: str) -> bytes:
-        self.commits_read += key.startswith("commits/")
-        return super().get(key)
+    def get_all(self, keys: Iterable[str]) -> Iterator[bytes]:
+        wanted = list(keys)
+        self.commits_read += len(wanted)
+        return super().get_all(wanted)
 
 
 @pytest.fixture
@@ -98,22 +115,21 @@ def counting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> _Counting:
     for n in range(5):
         ledger.commit(Commit(Unit("facts", f"12-{n}-0"), "ab" * 16, Counts(n, n)))
     assert all(found(store))
-    assert [key for key, _ in store.list("cache")] == ["cache/commits/facts.parquet"]
+    assert [key for key, _ in store.list("cache")] == ["cache/briefs/facts.parquet"]
     store.commits_read = 0
     return store
 
 
-def found(store: Store) -> list[Commit | None]:
-    """The commits of the five units, as one plan finds them and leaves them to the next."""
+def found(store: Store) -> list[Brief | None]:
+    """Briefs of the commits of the five units, as one plan finds them and leaves them to the next."""
     ledger = Ledger(store)
-    ledger.refresh("facts")
-    commits = [ledger.find(Unit("facts", f"12-{n}-0"), "ab" * 16) for n in range(5)]
+    briefs = ledger.find_all([(Unit("facts", f"12-{n}-0"), "ab" * 16) for n in range(5)])
     ledger.keep("facts")
-    return commits
+    return briefs
 
 
 def test_the_next_ledger_reads_the_cache_and_no_commit(counting: _Counting) -> None:
-    assert found(counting) == [Commit(Unit("facts", f"12-{n}-0"), "ab" * 16, Counts(n, n)) for n in range(5)]
+    assert [brief and brief.counts for brief in found(counting)] == [Counts(n, n) for n in range(5)]
     assert counting.commits_read == 0
 
 
@@ -123,12 +139,21 @@ def test_the_cache_is_not_the_truth(counting: _Counting) -> None:
     again = Commit(Unit("facts", "12-2-0"), "ab" * 16, Counts(9, 9))
     counting.delete(key.format(2))
     counting.put(key.format(2), again.encode())
-    commits = found(counting)
-    assert commits[1] is None
-    assert commits[2] == again
+    briefs = found(counting)
+    assert briefs[1] is None
+    assert briefs[2] == Brief.of(again.key, again.encode())
     assert counting.commits_read == 1
-    counting.delete("cache/commits/facts.parquet")
-    assert found(counting) == commits
+    counting.delete("cache/briefs/facts.parquet")
+    assert found(counting) == briefs
+
+
+def test_a_brief_says_what_its_commit_says() -> None:
+    two = {"facts": Output("k", "01" * 32, 5, 1), "names": Output("n", "ab" * 32, 6, 2)}
+    commit = replace(COMMIT, outputs=two, info={"scenes": ["é", 1.5]})
+    brief = Brief.of(commit.key, commit.encode())
+    assert (brief.key, brief.counts, brief.info) == (commit.key, commit.counts, commit.info)
+    assert {name: brief.sha256(name) for name in two} == {name: each.sha256 for name, each in two.items()}
+    assert list(unpacked(packed([("mark", brief)] * 3))) == [("mark", brief)] * 3
 
 
 verdicts = st.lists(st.sampled_from([None, *Reason]))
@@ -138,6 +163,7 @@ verdicts = st.lists(st.sampled_from([None, *Reason]))
 def test_counts_balance_and_add_up(one: list[Reason | None], two: list[Reason | None]) -> None:
     assert Counts.of(one).balanced
     assert Counts.of(one) + Counts.of(two) == Counts.of(one + two)
+    assert Counts.total([Counts.of(one), Counts.of(two)]) == Counts.of(one + two)
     assert Counts.of(one).kept == one.count(None)
 
 

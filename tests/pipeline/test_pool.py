@@ -19,18 +19,18 @@ from pipeline.jobs import Job, Results, jobs_of, run_job
 from pipeline.ledger import Commit, Ledger
 from pipeline.plan import make_plan
 from pipeline.pool import Pool, run_here
-from pipeline.stages.base import Context, Work
+from pipeline.stages.base import Context, Ready
 from tests.faulty_store import FaultyStore
 from tests.small_world import make_world
 
-Faulty: TypeAlias = Callable[..., tuple[Context, tuple[Work, ...]]]
+Faulty: TypeAlias = Callable[..., tuple[Context, tuple[Ready, ...]]]
 
 
 @pytest.fixture
 def faulty(tmp_path: Path) -> Faulty:
     """Makes a world in which the facts of some cells, by number, do harm; returns the units of the stage."""
 
-    def make(**faults: str) -> tuple[Context, tuple[Work, ...]]:
+    def make(**faults: str) -> tuple[Context, tuple[Ready, ...]]:
         config = make_world(tmp_path, towns=3, cell_zoom=16)
         store = FaultyStore(str(tmp_path / "store"))
         (tmp_path / "store" / "faults.json").write_text("{}")
@@ -48,7 +48,7 @@ def faulty(tmp_path: Path) -> Faulty:
     return make
 
 
-def singles(works: tuple[Work, ...]) -> list[Job]:
+def singles(works: tuple[Ready, ...]) -> list[Job]:
     return [Job("facts", (work,)) for work in works]
 
 
@@ -65,7 +65,7 @@ def made(results: Results) -> tuple[set[str], list[tuple[Job, str]]]:
     return {commit.fingerprint for commit in commits}, errors
 
 
-def prints(works: tuple[Work, ...]) -> set[str]:
+def prints(works: tuple[Ready, ...]) -> set[str]:
     return {work.fingerprint for work in works}
 
 

@@ -24,7 +24,7 @@ from pipeline.grid import cells_in
 from pipeline.ids import digest
 from pipeline.ledger import Commit, Ledger, Unit
 from pipeline.stages.base import Commits, Context, Result, Work, put_table, read_table
-from pipeline.stages.captions import STAGE, sweep_answers
+from pipeline.stages.captions import STAGE, _shared, sweep_answers
 from pipeline.store import Store
 from pipeline.tables import CAPTIONS, FACTS, NAMES, PATCHES, PIXEL_INDEX
 from pipeline.types import Counts, GeometryKind, OsmFile, Product, RasterFile, Scene, Snapshot
@@ -225,7 +225,7 @@ def test_what_makes_the_captions_of_a_model_stale(context: Context) -> None:
 
 
 def test_the_basis_names_the_prompts(context: Context) -> None:
-    basis: Any = STAGE.basis(context, Commits(), CELL)
+    basis: Any = _shared(context)
     prompts = basis["captions"]["prompts"]
     assert {"template-area", "template-non-area"} <= set(prompts)
     assert all(prompts[name] == load_prompt(name).digest for name in prompts)
@@ -233,7 +233,7 @@ def test_the_basis_names_the_prompts(context: Context) -> None:
     model = with_captions(
         context, type="vllm", model="a/b", revision="0" * 40, revisions=0, tasks={"scene": 1}
     )
-    basis = STAGE.basis(model, Commits(), CELL)
+    basis = _shared(model)
     prompts = basis["captions"]["prompts"]
     assert {load_prompt(name).task for name in prompts} == {Task.SCENE}
 

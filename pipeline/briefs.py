@@ -1,0 +1,113 @@
+"""What every plan needs of a commit, kept small: a big dataset has a million of them.
+
+A brief says nothing that its commit does not say. It is made of the commit's bytes once; the bytes are let go.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic_core import from_json, to_json
+
+from pipeline.ids import Json
+from pipeline.types import Counts
+
+_SHA256_BYTES = 32
+
+_ROWS = 20_000
+"""Rows of a group of the cache; so many are in memory twice."""
+
+_SCHEMA = pa.schema(
+    [
+        ("mark", pa.string()),
+        ("key", pa.string()),
+        ("names", pa.string()),
+        ("hashes", pa.binary()),
+        ("rest", pa.binary()),
+    ]
+)
+
+
+class Brief(NamedTuple):
+    """The part of a commit that others plan with.
+
+    Attributes
+    ----------
+    key
+        Where the commit is in the store.
+    names
+        Names of the outputs, separated by spaces; the same object in all commits of a stage.
+    hashes
+        SHA-256 of the outputs, 32 bytes each, in the order of the names.
+    rest
+        Counts and info, as JSON.
+    """
+
+    key: str
+    names: str
+    hashes: bytes
+    rest: bytes
+
+    @classmethod
+    def of(cls, key: str, commit: bytes) -> "Brief":
+        """The brief of an encoded commit. Raises ValueError, KeyError, TypeError or AttributeError where it is none."""
+        values = from_json(commit)
+        Counts(**values["counts"])
+        outputs = values["outputs"]
+        hashes = bytes.fromhex("".join(outputs[name]["sha256"] for name in outputs))
+        if len(hashes) != _SHA256_BYTES * len(outputs):
+            raise ValueError("hash of an output")
+        rest = to_json({"counts": values["counts"], "info": values["info"]})
+        return cls(key, _same(" ".join(outputs)), hashes, rest)
+
+    def sha256(self, name: str) -> str:
+        """Hash of an output, hex."""
+        at = _places(self.names)[name]
+        return self.hashes[at : at + _SHA256_BYTES].hex()
+
+    @property
+    def counts(self) -> Counts:
+        """What became of the items."""
+        return Counts(**from_json(self.rest)["counts"])
+
+    @property
+    def info(self) -> Mapping[str, Json]:
+        """Small facts that later stages plan with."""
+        info: Mapping[str, Json] = from_json(self.rest)["info"]
+        return info
+
+
+def packed(briefs: Iterable[tuple[str, Brief]]) -> bytes:
+    """Briefs, each with the store's mark of its commit, as a Parquet file: columns, so that reading it parses no JSON."""
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, _SCHEMA, compression="zstd") as writer:
+        rows = [(mark, *brief) for mark, brief in briefs]
+        for at in range(0, len(rows), _ROWS):
+            columns = zip(*rows[at : at + _ROWS], strict=True)
+            writer.write_table(pa.table(list(columns), schema=_SCHEMA))
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def unpacked(data: bytes) -> Iterator[tuple[str, Brief]]:
+    """What `packed` was given."""
+    for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(_ROWS):
+        columns = (column.to_pylist() for column in batch.columns)
+        for mark, key, names, hashes, rest in zip(*columns, strict=True):
+            yield mark, Brief(key, _same(names), hashes, rest)
+
+
+@cache
+def _places(names: str) -> dict[str, int]:
+    """Where each output's hash begins."""
+    return {name: _SHA256_BYTES * n for n, name in enumerate(names.split())}
+
+
+_NAMES: dict[str, str] = {}
+
+
+def _same(names: str) -> str:
+    """Equal names as one object."""
+    return _NAMES.setdefault(names, names)

@@ -209,3 +209,86 @@ def test_qualifiers_with_hyphens_do_not_hide_a_number() -> None:
         for number, right in (("Four", True), ("Five", False)):
             text = f"{number} {word} houses can be seen in the center of the image."
             assert review(text, evidence, task=Task.SCENE).ok is right, text
+
+
+GROUND = (
+    fact_of(
+        "a meadow at=left,bottom-left share=.34 m2=54400 ext=320x190 edges=left,bottom rel=next_to:f2/8", 1
+    ),
+    fact_of(
+        "l river at=center,top,bottom len=430 ext=415x70 edges=top,bottom axis=NS sin=curving ends=top,bottom",
+        2,
+    ),
+    fact_of("a [deciduous] grove at=right share=.12 m2=19200 ext=190x110 edges=right rel=next_to:f2/5", 3),
+    fact_of("a 6 hut at=left share=.003 m2=480 ext=10x8 arr=cluster rel=inside:f1", 4),
+    fact_of(
+        "l [wooden] bridge at=center len=62 ext=62x6 axis=EW sin=straight ends=left,right rel=crosses:f2", 5
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("The meadow is far larger than the grove of trees.", True),
+        ("The meadow is slightly smaller than the grove of trees.", False),
+        ("The grove covers less of the image than the meadow does.", True),
+        ("The grove takes up twice as much of the image as the meadow.", False),
+        ("The bridge is much shorter than the river it crosses.", True),
+        ("There is more meadow than woodland in this scene.", True),
+    ],
+)
+def test_comparisons_are_held_against_shares_and_lengths(text: str, right: bool) -> None:  # noqa: FBT001
+    assert review(text, Evidence(GROUND, 400.0), task=Task.SCENE).ok is right
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("A meadow of about 320 by 190 m lies on the left of the image.", True),
+        ("A meadow of about 320 by 300 m lies on the left of the image.", False),
+        ("Six huts stand in the meadow, less than 20 m from the river.", True),
+        ("The meadow on the left lies more than 100 m away from the river.", False),
+        ("The meadow on the left lies only a few meters from the river.", True),
+    ],
+)
+def test_extents_and_distances(text: str, right: bool) -> None:  # noqa: FBT001
+    assert review(text, Evidence(GROUND, 400.0), task=Task.SCENE).ok is right
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("A meadow and a grove face each other. A river separates the two.", True),
+        ("A river and a grove face each other. A meadow separates the two.", False),
+        ("A meadow lies on the left and a grove on the right, with a river between them.", True),
+        ("A grove lies on the right and a river in the center, with a meadow between them.", False),
+        ("The river separates the meadow from the grove of broadleaved trees.", True),
+        ("The grove separates the meadow from the river in the center.", False),
+        ("The river does not cross the meadow on the left.", True),
+        ("The bridge in the center does not cross the river.", False),
+    ],
+)
+def test_what_lies_between_and_what_is_denied(text: str, right: bool) -> None:  # noqa: FBT001
+    assert review(text, Evidence(GROUND, 400.0), task=Task.SCENE).ok is right
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("Huts stand in the meadow on the left side of the image.", True),
+        ("Huts stand next to the river on the right side of the image.", False),
+        ("The river connects the top edge with the bottom edge of this rural view.", True),
+        ("The river connects the left edge with the right edge of this rural view.", False),
+        ("The left side of the image is grassy, and the right side is wooded.", True),
+        ("The left side of the image is wooded, and a meadow lies on the right.", False),
+        ("Six huts stand in a spiral in the meadow on the left.", False),
+        ("Six huts stand close together in the meadow on the left.", True),
+        ("Six tiny huts stand on the meadow, and the huge meadow lies on the left.", True),
+        ("Nothing but meadow can be seen from one edge to the other.", False),
+        ("The bridge, made of wood, spans the river in the center.", True),
+        ("The bridge, made of stone, spans the river in the center.", False),
+    ],
+)
+def test_places_courses_and_arrangements_in_other_words(text: str, right: bool) -> None:  # noqa: FBT001
+    assert review(text, Evidence(GROUND, 400.0), task=Task.SCENE).ok is right

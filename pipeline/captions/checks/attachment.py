@@ -2,7 +2,15 @@
 
 from pipeline.captions.checks.claims import Claim, Group, Kind, Mention, Value
 from pipeline.captions.checks.clause import Clause
-from pipeline.captions.checks.grammar import AFTER_SUBJECTS, DESCRIBING, FUNCTION_WORDS, LOOSE, PREDICATING
+from pipeline.captions.checks.grammar import (
+    AFTER_SUBJECTS,
+    DESCRIBING,
+    FUNCTION_WORDS,
+    LOOSE,
+    MADE,
+    PREDICATING,
+    ROOFS,
+)
 from pipeline.captions.checks.lexicon import Item
 
 _LOCATING = frozenset([Kind.PLACE, Kind.COURSE, Kind.AXIS])
@@ -11,11 +19,8 @@ _HOLDING = frozenset(["inside", "into"])
 """Relations to something in which a thing lies: a place after them is that of the thing."""
 
 
-_MADE = frozenset(
-    ["made of", "made from", "built of", "built from", "consisting of", "made out of", "paved with", "paved in",
-     "surfaced with", "surfaced in"]
-)  # fmt: skip
-"""Participles after a noun by which it is said what that is made of."""
+_BESIDE = frozenset(["next", "near", "inside", "along", "cross", "upon"])
+"""Families of relations between things of which one is near the place of the other."""
 
 
 class Attachment(Clause):
@@ -27,12 +32,12 @@ class Attachment(Clause):
         """Give a thing its part in the clause: object of a relation, subject, or just the last thing named."""
         if self.relation is not None:
             family, said, about = self.relation
-            if family == "between" and not self.between:
+            if family in ("between", "parts") and not self.between:
                 self.between = [mention]
                 self.last = mention
                 return
             others: tuple[Group, ...] = ((mention,),)
-            if family == "between":
+            if family in ("between", "parts"):
                 others = ((self.between[0],), (mention,))
                 self.between = []
             self.relation = None
@@ -87,7 +92,7 @@ class Attachment(Clause):
         ahead = at + 1
         while True:
             kind, said = items[ahead].kind, items[ahead].said
-            if kind in ("noun", "scene"):
+            if kind in ("noun", "scene") or (said in ROOFS and not self.since and not self.subject):
                 return True
             if (
                 kind in ("attr", "shape", "sinuosity", "size", "count", "arrangement", "axis")
@@ -116,8 +121,11 @@ class Attachment(Clause):
 
     def say(self, kind: Kind, value: Value, said: str, items: list[Item], at: int) -> None:
         """Attach something that does not stand before a noun."""
-        if kind is Kind.MEASURE and not self.last and items and items[at + 1].said == "of":
+        if kind in (Kind.MEASURE, Kind.EXTENT) and not self.last and items and items[at + 1].said == "of":
             self.waiting.append((kind, value, said))
+            return
+        if kind is Kind.EXTENT and (self.scene or not self.last):
+            self.reading.extent_m += [("m", *side) for side in value]
             return
         if kind is Kind.MEASURE and (self.scene or not self.last):
             self.reading.extent_m.append((str(value[0]), float(value[1]), float(value[2])))
@@ -140,13 +148,17 @@ class Attachment(Clause):
             return
         if kind is Kind.TOWARD:
             about = self.targets()
-            if self.last and self.previous in ("noun", "attr"):
-                about = tuple(self.subject) if self.of_verb and self.subject else ((self.last,),)
+            claim = self.reading.claims[-1] if self.reading.claims else None
+            if claim is not None and claim.value in _HOLDING and self.last in claim.others[0]:
+                about = claim.about  # "lies in the park, toward the right"
+            elif self.last and self.previous in ("noun", "attr"):
+                leads = (self.of_verb or (self.moving and not self.opened)) and self.subject
+                about = tuple(self.subject) if leads else ((self.last,),)
             spare = tuple(self.segment)
             self.reading.claims.append(Claim(kind, value, said, about, (self.earlier(about),), spare))
             return
         about = self.targets()
-        made = kind is Kind.ATTRIBUTE and at > 1 and items[at - 1].said in _MADE
+        made = kind is Kind.ATTRIBUTE and at > 1 and items[at - 1].said in MADE
         if made and self.last and items[at - 2].kind == "noun":  # "crosses two motorways made of asphalt"
             about = ((self.last,),)
         if kind in (Kind.COURSE, Kind.AXIS) and self.previous == "noun" and self.related:
@@ -158,15 +170,23 @@ class Attachment(Clause):
         spare = tuple(self.segment) if kind in LOOSE and self.previous != "verb" else ()
         if kind is Kind.PLACE and len(about) == 1:
             about, spare = self.located(about, spare)
+            if self.previous in ("noun", "relation"):
+                self.go_along(value, said)
         self.reading.claims.append(Claim(kind, value, said, about, (), spare))
+
+    def go_along(self, value: Value, said: str) -> None:
+        """What lies beside, on or in a thing is near the place that is said of that thing."""
+        claims = self.reading.claims
+        if claims and claims[-1].kind is Kind.RELATION and claims[-1].value in _BESIDE:
+            _, _, _, about, others, _ = claims[-1]
+            told = {m for claim in claims if claim.kind in _LOCATING for m in claim.about[0][:1]}
+            if self.last in others[0] and not any(group[0] in told for group in about):
+                claims.insert(-1, Claim(Kind.PLACE, (value[0], "near"), said, about))
 
     def fronts(self, kind: Kind, items: list[Item], at: int) -> bool:
         """Whether a place opens a clause of its own: "..., and at the bottom is a house"."""
-        if kind not in (Kind.PLACE, Kind.TOWARD, Kind.SHARE) or self.previous not in (
-            "conj",
-            "comma",
-            "break",
-        ):
+        opening = self.previous in ("conj", "comma", "break")
+        if not items or not opening or kind not in (Kind.PLACE, Kind.TOWARD, Kind.SHARE):
             return False
         if items[at - 1].kind == "comma" and items[at - 2].kind == items[at + 1].kind == "place":
             return False  # "in the top left, top right and bottom left"
@@ -198,7 +218,9 @@ class Attachment(Clause):
             return next((group,) for group in self.subject if last in group)
         if self.previous in ("noun", "attr", "relation") and not self.verb:
             return ((last,),)
-        if self.by and self.previous == "noun":
+        if (self.by and self.previous == "noun") or (
+            self.opened and not self.joins and self.previous in ("noun", "relation")
+        ):
             return ((last,),)
         return ((last, *sorted(options, key=self.reading.mentions.index)),)
 

@@ -17,6 +17,7 @@ _IMPLIED = {
     "synthetic": {"artificial", "synthetic", "tartan"}, "evergreen": {"coniferous", "needleleaved", "evergreen"},
     "needleleaved": {"coniferous"}, "coniferous": {"needleleaved", "conifer", "evergreen"}, "conifer": {"coniferous"}, "conifers": {"coniferous"},
     "broadleaved": {"deciduous", "broadleaf"}, "broadleaf": {"broadleaved", "deciduous"}, "corn": {"maize"}, "maize": {"corn"},
+    "livestock": {"cattle", "sheep", "pig", "cow", "horse", "poultry", "feedlot", "stable", "goat", "animal", "dairy"},
     "grey": {"gray"}, "grassy": {"grass", "grassland", "meadow", "park"}, "sandy": {"sand", "beach"}, "rocky": {"rock"},
     "reddish": {"red"}, "brownish": {"brown"}, "greenish": {"green"}, "whitish": {"white"}, "grayish": {"gray"},
     "natural": {"grass", "pool"}, "artificial": {"artificial"}, "covered": {"covered"}, "dry": {"dry", "intermittent"},
@@ -34,6 +35,8 @@ _FEW_SHARE = 0.1
 """Mudflats, fields: what covers more is easily more than one."""
 
 _SMALL_SHARE, _LARGE_SHARE = 0.2, 0.02
+_TINY_SHARE, _TINY_LENGTH, _HUGE_SHARE, _HUGE_AREA = 0.05, 0.25, 0.04, 5000.0
+"""Shares of the image, a share of its side, and m2."""
 _EMPTY = frozenset(["roofed", "surfaced", "covered", "colored", "a", "with", "lane", "lanes", "track", "laned", "story", "leaved",
                     "of", "building", "ground"])  # fmt: skip
 NUMBER_WORDS = frozenset(["two", "three", "four", "five", "six", "seven", "eight", "multi", "dual"])
@@ -103,6 +106,13 @@ def sized(fact: Fact, said: str, side_m: float, facts: tuple[Fact, ...]) -> bool
             return fact.kind is GeometryKind.LINE or (
                 fact.share / max(fact.count, 1) <= _SMALL_SHARE and fact.length_m <= 0.7 * side_m
             )
+        case "tiny":
+            small = longest <= _TINY_LENGTH * side_m and "large" not in fact.qualifiers
+            return fact.kind is not GeometryKind.AREA or (small and fact.share <= _TINY_SHARE)
+        case "huge":
+            return (
+                fact.kind is not GeometryKind.AREA or fact.share >= _HUGE_SHARE or fact.area_m2 >= _HUGE_AREA
+            )
         case "largest":
             return fact.share >= 0.98 * max((f.share for f in facts), default=0.0)
         case "smallest":
@@ -129,6 +139,8 @@ def arranged(fact: Fact, said: str) -> bool:
                 or fact.arrangement is Arrangement.ALONG
                 or (along and fact.count > 1)
             )
+        case "rows":
+            return fact.arrangement is Arrangement.GRID or arranged(fact, Arrangement.ROW)
         case Arrangement.GRID | "ring":
             return False
         case Arrangement.CLUSTER:
@@ -160,6 +172,16 @@ def measures(fact: Fact, unit: str, low: float, high: float) -> bool:
     extent = fact.extent_m[:1] if fact.length_m else fact.extent_m
     lengths = (fact.length_m, fact.length_m / max(fact.count, 1), *extent)
     return any(low - 1 <= value <= high + 1 for value in lengths if value)
+
+
+def extends(fact: Fact, one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether length and width of a thing, or those of a square with its longest side, are in two ranges."""
+    if not all(fact.extent_m):
+        return True
+    return any(
+        one[0] - 1 <= a <= one[1] + 1 and other[0] - 1 <= b <= other[1] + 1
+        for a, b in (fact.extent_m, fact.extent_m[::-1])
+    )
 
 
 def dominates(fact: Fact, facts: tuple[Fact, ...]) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pipeline.captions.checks.claims import REASONS, Claim, Group, Kind, Mention
+from pipeline.captions.checks.claims import FROM, REASONS, Claim, Group, Kind, Mention
 from pipeline.captions.checks.holding import holds
 from pipeline.captions.checks.relations import related
 from pipeline.captions.checks.scene import Scene
@@ -38,7 +38,11 @@ def unfounded(claims: list[Claim], scene: Scene) -> list[tuple[Reason, str]]:
         if alive:
             mention.candidates = alive
         else:
-            wrong += [(REASONS[claim.kind], claim.said) for claim in fewest if not _spared(claim, scene)]
+            wrong += [
+                (REASONS[claim.kind], claim.said)
+                for claim in fewest
+                if not _spared(claim, scene) and not _summed(claim, scene)
+            ]
     for claim in rest:
         if claim.kind is Kind.RELATION:
             if not _relation_holds(claim):
@@ -48,6 +52,8 @@ def unfounded(claims: list[Claim], scene: Scene) -> list[tuple[Reason, str]]:
                 wrong.append((reason, claim.said))
             continue
         groups = [group for group in claim.about if any(mention.candidates for mention in group)]
+        if claim.kind is Kind.SHARE and not all(_group_bears_out(claim, group, scene) for group in groups):
+            groups = groups[:1]  # "a park with four pitches covers": of both, or of the first
         if (
             groups
             and not any(_group_bears_out(claim, group, scene) for group in groups)
@@ -78,8 +84,11 @@ def _group_bears_out(claim: Claim, group: Group, scene: Scene) -> bool:
         facts = [(fact, made) for fact, made in facts if fact in meant]
     if claim.kind is Kind.PLACE and len(group) > 1:  # what fills the image lies on every side of it
         facts = [(fact, made) for fact, made in facts if fact.count > 1 or fact.share < _FILLING] or facts
-    if claim.kind in (Kind.COURSE, Kind.AXIS):  # lines run, what they cross does not
-        runs = [f.id for f in group[0].candidates if f.kind is GeometryKind.LINE]
+    if claim.kind in (Kind.COURSE, Kind.AXIS) or claim.said.startswith(
+        FROM
+    ):  # lines run, what they cross does not
+        among = group if claim.said.startswith(FROM) else group[:1]
+        runs = [f.id for mention in among for f in mention.candidates if f.kind is GeometryKind.LINE]
         facts = [(fact, made) for fact, made in facts if fact.id in runs] or facts
     return any(holds(claim, fact, scene, made) for fact, made in facts)
 
@@ -107,7 +116,7 @@ def _bear_out(
 
 def _spared(claim: Claim, scene: Scene) -> bool:
     """Whether another thing of the clause bears a claim out."""
-    line = claim.kind in (Kind.COURSE, Kind.AXIS)
+    line = claim.kind in (Kind.COURSE, Kind.AXIS) or claim.said.startswith(FROM)
     if line and any(
         f.kind is GeometryKind.LINE for group in claim.about for m in group for f in m.candidates
     ):
@@ -125,10 +134,11 @@ def _spared(claim: Claim, scene: Scene) -> bool:
 
 def _summed(claim: Claim, scene: Scene) -> bool:
     """Whether a share is that of several things together."""
-    if claim.kind is not Kind.SHARE or len(claim.about) < 2:
+    if claim.kind is not Kind.SHARE:
         return False
-    facts = [group[0].candidates[0] for group in claim.about if group[0].candidates]
-    return len(facts) == len(claim.about) and holds(claim, _together(facts), scene)
+    named = [group[0] for group in claim.about] if len(claim.about) > 1 else claim.spare
+    facts = {m.candidates[0].id: m.candidates[0] for m in named if m.candidates and not m.negated}
+    return len(facts) > 1 and len(facts) == len(named) and holds(claim, _together([*facts.values()]), scene)
 
 
 def _relation_holds(claim: Claim) -> bool:
@@ -138,8 +148,9 @@ def _relation_holds(claim: Claim) -> bool:
     failed = 0
     strict = family.startswith(("dir ", "side ", "outside"))
     for group in claim.about:
-        ones = [f for mention in group for f in mention.candidates]
-        contained = family in ("inside", "outside", "surrounds")
+        sized = family.startswith(("ratio ", "length "))
+        ones = [f for mention in group for f in (_own(mention) if sized else mention.candidates)]
+        contained = sized or family.startswith(_OF_ONE)
         others = [f for m in claim.others[0] for f in (_own(m) if contained else m.candidates)]
         thirds: Iterable[Fact | None] = (
             [f for mention in claim.others[1] for f in mention.candidates]
@@ -150,17 +161,38 @@ def _relation_holds(claim: Claim) -> bool:
             continue
         if family == "inside" and {f.id for f in ones} == {f.id for f in others}:
             continue
-        if (family != "outside" and _made_of(group, claim.others[0])) or (
-            not strict and _is_whole(claim.others[0])
+        if (family != "outside" and not sized and _made_of(group, claim.others[0])) or (
+            not strict and not sized and _is_whole(claim.others[0])
         ):
             continue
-        every = all if family in ("outside", "far") else any
+        every = all if family in ("outside", "far", "away") or family.startswith("not ") else any
         pairs = [
-            (a, b, c) for a in ones for b in others for c in thirds if a.id != b.id or family == "between"
+            (a, b, c)
+            for a in ones
+            for b in others
+            for c in thirds
+            if a.id != b.id or family in ("between", "parts")
         ]
         if not pairs or not every(related(a, b, c, family) for a, b, c in pairs):
             failed += 1
     return not failed or (failed < len(claim.about) and not strict)
+
+
+_OF_ONE = (
+    "inside",
+    "outside",
+    "surrounds",
+    "split",
+    "dir ",
+    "side ",
+    "between",
+    "parts",
+    "cross",
+    "not ",
+    "away",
+    "far",
+)
+"""Families of relations that are to a thing itself, and not to what it is made of."""
 
 
 def _own(mention: Mention) -> list[Fact]:
@@ -177,7 +209,12 @@ def _is_whole(other: Group) -> bool:
 
 def _made_of(one: Group, other: Group) -> bool:
     """Whether one is part of the other: "cherry trees in an orchard", "terminals of an airport"."""
-    parts = {id_ for mention in (*one, *other) for id_ in mention.uncounted}
+    parts = {
+        id_
+        for mention in (*one, *other)
+        if len(mention.uncounted) == len(mention.candidates)
+        for id_ in mention.uncounted
+    }
     ids = {fact.id for mention in one for fact in mention.candidates}
     return any(fact.id in ids and fact.id in parts for mention in other for fact in mention.candidates)
 

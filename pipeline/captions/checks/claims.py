@@ -15,6 +15,7 @@ class Kind(StrEnum):
     COUNT = "count"  # (smallest, largest)
     SHARE = "share"  # (smallest, largest)
     MEASURE = "measure"  # (unit, smallest, largest)
+    EXTENT = "extent"  # two of (smallest, largest): length and width in m
     PLACE = "place"  # (side letters, region)
     TOWARD = "toward"  # side letters; relative to the image or to a thing named before
     WIDE = "wide"  # nothing: over the whole image
@@ -39,6 +40,7 @@ REASONS = {
     Kind.COUNT: Reason.WRONG_NUMBER,
     Kind.SHARE: Reason.WRONG_NUMBER,
     Kind.MEASURE: Reason.WRONG_NUMBER,
+    Kind.EXTENT: Reason.WRONG_NUMBER,
     Kind.PLACE: Reason.WRONG_PLACE,
     Kind.TOWARD: Reason.WRONG_PLACE,
     Kind.WIDE: Reason.WRONG_PLACE,
@@ -88,6 +90,12 @@ class Mention:
     uncounted: set[str] = field(default_factory=set)
     collective: bool = False
 
+
+FROM = "from the "
+"""Before what is said of where a line comes from."""
+
+ANY_OF = "any of "
+"""Before the concepts, with semicolons, of a word that speaks of any of them: "wooded"."""
 
 Group = tuple[Mention, ...]
 """Mentions of which one is meant."""

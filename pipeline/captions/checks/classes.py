@@ -31,6 +31,7 @@ def classed(singular: str, plural: str) -> tuple[dict[str, bool], dict[tuple[str
                 )
                 break
         nouns.update((form, Entry("noun", "", singular, many)) for form, many in forms)
+        above = {**tables.inherited.get(singular, {}), **above}
     if " of " not in singular:
         nouns.update(
             (form[-1:], Entry("noun", "", singular, many))
@@ -51,7 +52,9 @@ _NOT_OWN = frozenset(["area", "areas", "site", "sites", "land", "ground", "groun
 
 _HELD = {"coniferous": ("conifer",), "palm": ("palm", "palm tree", "palm grove", "palm plantation"), "grass": ("grass",), "grassy": ("grass",), "maize": ("maize", "corn"),
          "pebble": ("pebble",), "stony": ("stone",), "sandy": ("sand",), "sand": ("sand",), "gravel": ("gravel",),
-         "soybean": ("soybean", "soy"), "rapeseed": ("rapeseed", "canola"), "wooden": ("boardwalk",), "ruined": ("ruin",)}  # fmt: skip
+         "soybean": ("soybean", "soy"), "rapeseed": ("rapeseed", "canola"), "wooden": ("boardwalk",), **dict.fromkeys(["wooded", "forested", "treed", "tree-covered"], ("tree", "wood", "woodland", "forest")),
+         "tree-lined": ("tree", "row of trees"), "alpine": ("mountain", "mountain landscape"), "snowy": ("snow",), "rocky": ("rock",),
+         "reedy": ("reed",), "grazed": ("grass",), "vegetated": ("vegetation",), "overgrown": ("vegetation",), "ruined": ("ruin",)}  # fmt: skip
 """Nouns for what things are made of or hold, by their qualifiers."""
 
 

@@ -31,6 +31,7 @@ class Clause:
         "linked",
         "meant",
         "modifiers",
+        "moving",
         "negated",
         "of_verb",
         "opened",
@@ -90,6 +91,7 @@ class Clause:
         self.relation: tuple[str, str, tuple[Group, ...]] | None = None
         self.between: list[Mention] = []
         self.verb = False
+        self.moving = False
         self.inverted = False
         self.of_verb = False
         self.related: tuple[Group, ...] = ()
@@ -122,6 +124,11 @@ class Clause:
     def claim(self, kind: Kind, value: Value, said: str, about: tuple[Group, ...]) -> None:
         """Note a claim."""
         self.reading.claims.append(Claim(kind, value, said, about))
+
+    def end_negation(self) -> None:
+        """What follows "no houses in" is not denied."""
+        mentions = self.reading.mentions
+        self.negated = self.negated and not (mentions and mentions[-1].negated)
 
     def new_clause(self) -> None:
         """Forget the subject, not what was spoken of."""

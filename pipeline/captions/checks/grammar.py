@@ -17,6 +17,7 @@ MODIFIERS = {
 
 TRAILING = {
     "measure": Kind.MEASURE,
+    "extent": Kind.EXTENT,
     "share": Kind.SHARE,
     "course": Kind.COURSE,
     "toward": Kind.TOWARD,
@@ -28,21 +29,59 @@ DESCRIBING = frozenset(["attr", "shape", "size", "sinuosity", "axis", "arrangeme
 """Words that may follow each other before a noun, with commas."""
 
 LOOSE = frozenset(
-    [Kind.COURSE, Kind.AXIS, Kind.PLACE, Kind.EDGE, Kind.REACH, Kind.WIDE, Kind.SHARE, Kind.MEASURE]
+    [
+        Kind.COURSE,
+        Kind.AXIS,
+        Kind.PLACE,
+        Kind.EDGE,
+        Kind.REACH,
+        Kind.WIDE,
+        Kind.SHARE,
+        Kind.MEASURE,
+        Kind.EXTENT,
+    ]
 )
 """What may be said of any thing before it in the clause."""
 
 PREDICATING = frozenset(["verb", "participle", "passive", "dominate"])
+
+RESTING = frozenset([*PREDICATING, "attr", "arrangement"])
+"""What stands before "on" where something lies on something: "are moored on", "stand close together on"."""
+
+ROOFS = frozenset(["roofs", "rooftops"])
+"""Parts that stand for buildings: "forty red roofs"."""
 
 AFTER_SUBJECTS = frozenset(["verb", "passive", "relation", "dominate", "participle"])
 """What stands before an adjective that is said of the subject, and what follows a noun: "is wheat", "wheat is"."""
 
 SINGULAR_ARTICLES = frozenset(["a", "an", "another", "each", "every"])
 
+THING_ENDS = frozenset(
+    ["stop", "comma", "conj", "break", "relation", "place", "toward", "verb", "rel", "course"]
+)
+"""What stands after an adjective that is a noun: "a sauna on the left"."""
+
 TELLS_NOTHING = frozenset(
     ["plain", "verb", "participle", "passive", "article", "conj", "comma", "break", "unknown", "negation", "number",
      "count", "unit", "symbol", "rel", "relation", "not"]
 )  # fmt: skip
+
+
+def takes_noun(items: list[Item], at: int) -> bool:
+    """Whether the object of a verb is a thing."""
+    ahead = at + 1
+    while items[ahead].kind in (
+        "article",
+        "attr",
+        "shape",
+        "size",
+        "count",
+        "sinuosity",
+        "arrangement",
+        "axis",
+    ):
+        ahead += 1
+    return items[ahead].kind == "noun"
 
 
 def inverts(items: list[Item], at: int) -> bool:
@@ -78,9 +117,17 @@ FINITE = frozenset(
      "thread", "curve", "bend", "twist", "face", "front", "back", "overlook", "ring", "loop", "wrap", "wend", "form",
      "share", "trace", "sit", "join", "meet", "feed", "serve", "drain", "empty", "impound", "retain", "bridge", "carry",
      "comprise", "incorporate", "accommodate", "embrace", "envelop", "circle", "split", "harbor", "shelter", "open",
-     "encompass", "bear", "parallel", "shadow", "wander", "go", "make", "find", "pick"]
+     "encompass", "bear", "parallel", "shadow", "wander", "go", "make", "find", "pick", "have", "feature", "include", "divide",
+     "separate", "house", "bypass", "dissect", "halve", "part"]
 )  # fmt: skip
 """Verbs of relations in the plural; those in the singular end in s."""
+
+MOVING = frozenset(
+    ["runs", "run", "leads", "lead", "heads", "head", "winds", "wind", "curves", "curve", "flows", "flow", "extends", "extend",
+     "continues", "continue", "goes", "go", "stretches", "stretch", "snakes", "snake", "meanders", "meander", "branches", "bends",
+     "turns", "climbs", "descends"]
+)  # fmt: skip
+"""Verbs that say where their subject leads."""
 
 WINDS = frozenset(
     [
@@ -148,6 +195,26 @@ MATERIALS = frozenset(
     ]
 )
 """Nouns that are adjectives before another noun."""
+
+LANDS = {
+    "grassy": "grass; grassland; meadow; lawn; park; pasture",
+    "sandy": "sand; beach; dune; desert",
+    "rocky": "rock; bare rock; cliff; scree",
+    "paved": "pavement; parking lot; road; square; plaza; apron",
+    "built up": "building; house; residential area; settlement",
+    "bare": "bare ground; bare rock; sand; rock",
+}
+"""What must be there where a part of the image is said to be so: "the left side is grassy"."""
+
+MADE = frozenset(
+    ["made of", "made from", "built of", "built from", "consisting of", "made out of", "paved with", "paved in",
+     "surfaced with", "surfaced in", "constructed of", "constructed from", "composed of"]
+)  # fmt: skip
+"""Participles after a noun by which it is said what that is made of."""
+
+PICTURES = frozenset(["scene", "landscape", "view", "setting", "image", "picture", "photo", "scenery", "environment",
+                      "composition", "shot", "snapshot", "photograph", "surroundings"])  # fmt: skip
+"""Words for the whole image; what stands before them is somewhere in it, and nothing more is said of it."""
 
 COLLECTIVES = frozenset(
     [

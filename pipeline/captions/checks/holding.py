@@ -66,6 +66,7 @@ _HOLDS: dict[Kind, Callable[[Claim, Fact, Scene], bool]] = {
     Kind.COUNT: lambda c, f, _s: attributes.counted(f, *c.value),
     Kind.SHARE: lambda c, f, _s: attributes.covers(f, *c.value),
     Kind.MEASURE: lambda c, f, _s: attributes.measures(f, *c.value),
+    Kind.EXTENT: lambda c, f, _s: attributes.extends(f, *c.value),
     Kind.PLACE: lambda c, f, s: places.lies(f, c.value[0], c.value[1], s.side_m),
     Kind.TOWARD: _toward,
     Kind.WIDE: lambda _c, f, s: places.spreads(f, s.side_m),

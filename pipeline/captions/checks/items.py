@@ -2,7 +2,8 @@
 
 import re
 
-from pipeline.captions.checks.lexicon import STOP, Entry, Item, Lexicon, lexicon
+from pipeline.captions.checks.comparing import compared
+from pipeline.captions.checks.lexicon import STOP, Entry, Item, Lexicon, Trie, lexicon
 from pipeline.captions.checks.numbers import numbered
 from pipeline.captions.checks.placing import placed
 from pipeline.captions.checks.words import Words
@@ -29,7 +30,8 @@ def items_of(
     nouns
         Noun phrases of the facts at hand that the tables lack.
     """
-    return placed(numbered(_phrases(words, lexicon, own, nouns)))
+    items = _phrases(words, lexicon, own, nouns)
+    return placed(numbered(compared(items) if "than" in words.plain else items))
 
 
 def _phrases(
@@ -68,6 +70,8 @@ def _phrases(
             ending, longer = branch
             if ending is not None and not _only_place(items, ending, plain, ahead):
                 item, end = ending, ahead
+        if item is not None and item.kind == "relation" and _arranged_in(phrases, item, plain, end):
+            item, end = Item("verb", "", item.said.removesuffix(" in")), end - 1  # "stand in two rows"
         if word in own and end < n and plain[end] in _QUALIFYING:  # "maize-growing"
             items.append(own[word])
             end += 1
@@ -75,19 +79,40 @@ def _phrases(
             items.append(_single(word, said[at], ordinary, own, begins=at not in capital))
         elif capital and _named(capital, said[at], item, at, end):
             items.append(Item("name", "", item.said))
-        elif word in own and end == at + 1 and item.kind == "attr" and str(item.value).startswith("class "):
+        elif (
+            word in own
+            and end == at + 1
+            and item.kind == "attr"
+            and str(item.value).startswith(("class ", "state wrong"))
+        ):
             items.append(own[word])
         elif (
-            word in own and item.kind in ("noun", "scene") and (end == at + 1 or plain[end - 1] == "surface")
+            word in own
+            and item.kind in ("noun", "scene", "scenic")
+            and (end == at + 1 or plain[end - 1] == "surface")
         ):
             items.append(Item("attr", f"own {item.said}", item.said, Entry("attr", "", noun=item.entry)))
         elif item.said in _VERBS_TOO and items and items[-1].kind == "noun":
             items.append(Item("verb", "", item.said))
+        elif item.said in _HOLDS_TOO and end < n and items and _verb_between(items[-1], plain[end]):
+            items.append(Item("relation", _HOLDS_TOO[item.said], item.said))
         else:
             items.append(item)
         at = end
     items.append(STOP)
     return items
+
+
+def _arranged_in(phrases: Trie, item: Item, plain: tuple[str, ...], end: int) -> bool:
+    """Whether the "in" with which a phrase ends belongs to an arrangement that follows."""
+    if not item.said.endswith(" in"):
+        return False
+    longer = phrases["in"][1]
+    for word in plain[end : end + 5]:
+        ending, longer = longer.get(word, (None, {}))
+        if ending is not None and ending.kind == "arrangement":
+            return True
+    return False
 
 
 def _named(capital: set[int], said: str, item: Item, at: int, end: int) -> bool:
@@ -100,6 +125,23 @@ def _named(capital: set[int], said: str, item: Item, at: int, end: int) -> bool:
 _VERBS_TOO = frozenset(["form", "forms", "stretch", "stretches"])
 """Words for parts that after a noun are verbs: "houses form a cluster"."""
 
+_HOLDS_TOO = {"shelters": "surrounds", "houses": "surrounds", "harbors": "surrounds", "bridges": "cross", "walls": "along",
+              "fences": "along", "rings": "surrounds", "circles": "around", "parks": "inside", "docks": "inside",
+              "shelter": "surrounds", "house": "surrounds", "harbor": "surrounds", "bridge": "cross"}  # fmt: skip
+"""Families of relations of nouns that are verbs between a thing and what is before a noun: "a marina shelters some boats"."""
+
+_BEFORE_NOUNS = frozenset(["a", "an", "the", "some", "its", "their", "about", "several", "many", "around", "over", "nearly",
+                           "roughly", "more", "one", "two", "three", "four", "five", "six", "both", "numerous",
+                           "dozens"])  # fmt: skip
+
+
+def _verb_between(before: Item, after: str) -> bool:
+    """Whether a word that is a noun as well is a verb here."""
+    return after in _BEFORE_NOUNS and (
+        before.kind in ("noun", "rel") or before.said in ("and", "which", "it")
+    )
+
+
 _ENDS = frozenset(".!?:")
 
 _QUALIFYING = frozenset(["growing", "surfaced"])
@@ -108,7 +150,7 @@ _QUALIFYING = frozenset(["growing", "surfaced"])
 
 def _only_place(items: list[Item], entry: Item, plain: tuple[str, ...], after: int) -> bool:
     """Whether "right of" or "to the right" are parts of the name of a place: "bottom right of the image"."""
-    if entry.kind == "vague" and entry.said.startswith(("part", "portion", "section")):
+    if entry.kind in ("vague", "relation") and entry.said.startswith(("part", "portion", "section")):
         return bool(items) and items[-1].kind == "pos"
     if entry.kind != "toward" and not (entry.kind == "relation" and str(entry.value).startswith("dir ")):
         return False

@@ -3,8 +3,9 @@
 ``lexicon.csv``: nouns for what can be seen. A noun may speak of a fact if it is the fact's own, a synonym of it
 (column ``also``), a broader term (column ``kinds``, transitive), or another word for this very noun, not for those
 below it (column ``called``). A kind with ``~`` is what the thing is made of, holds or is part of ("forest": "~tree",
-"runway": "~airport"): its number says nothing. Nouns that are above no class of the vocabulary are things that no
-fact can bear out. The nouns of the vocabulary came first; the rest was written by hand, class by class.
+"runway": "~airport"): its number says nothing. What stands for a noun without kinds in ``called`` serves facts of
+that class; one that is only there as a word for one or two others is what these are. Nouns that are above no class of
+the vocabulary are things that no fact can bear out. The nouns of the vocabulary came first; the rest was written by hand, class by class.
 
 ``phrases.csv``: everything else with a meaning for the checks, written by hand; of rows with the same phrase the first
 holds.
@@ -66,6 +67,8 @@ class Lexicon:
         Meanings by words, as a tree.
     kinds
         Concepts above a concept, itself included; the value tells whether numbers carry over.
+    inherited
+        For nouns that are alone in `kinds`: what they are by those that they are words for.
     core
         All words of the tables.
     ordinary
@@ -74,6 +77,7 @@ class Lexicon:
 
     phrases: Trie
     kinds: dict[str, dict[str, bool]]
+    inherited: dict[str, dict[str, bool]]
     core: frozenset[str]
     ordinary: dict[str, Item]
 
@@ -97,7 +101,7 @@ _DUAL = {"square": "square", "palm": "palm", "pine": "pine", "brick": "brick", "
          "tan": "", "cluster": "", "wheat": "wheat", "corn": "corn", "hay": "hay", "lane": "", "maize": "", "barley": "", "soybean": "", "cotton": "",
          "rapeseed": "", "canola": "", "potato": "", "vegetable": "", "fruit": "", "apple": "", "olive": "", "cherry": "",
          "grain": "", "cereal": "", "sunflower": "", "strawberry": "", "cabbage": "", "conifer": "", "rice": "",
-         "sugarcane": "", "flower": "", "pebble": ""}  # fmt: skip
+         "sugarcane": "", "livestock": "", "flower": "", "pebble": ""}  # fmt: skip
 """Adjectives that are nouns as well."""
 
 _NEVER_NOUNS = frozenset(
@@ -118,20 +122,28 @@ def lexicon() -> Lexicon:
     """Load the tables; once in a process."""
     entries: dict[tuple[str, ...], Entry] = {}
     kinds: dict[str, dict[str, bool]] = {}
+    called: dict[str, list[str]] = {}
     rows = list(csv.DictReader(_text("lexicon.csv").splitlines()))
     above = {row["noun"]: list(filter(None, row["kinds"].split("; "))) for row in rows}
     for row in rows:
         noun = row["noun"]
         kinds[noun] = _closure(noun, above)
-        for name in filter(None, row["called"].split("; ")):
-            counted = not name.startswith("~")
-            kinds[noun][name.removeprefix("~")] = counted or kinds[noun].get(name[1:], False)
+        called[noun] = list(filter(None, row["called"].split("; ")))
         mass = row["plural"] == "-"
         for form, plural in [(noun, False), *([] if mass else [(row["plural"], True)])]:
             _add_noun(entries, form, Entry("noun", "", noun, plural and row["plural"] != noun, mass))
         for synonym in filter(None, row["also"].split("; ")):
+            if synonym in above:  # a hotel need not be a hotel building
+                called[noun].append(synonym)
+                continue
             _add_noun(entries, synonym, Entry("noun", "", noun, False, mass))
             _add_noun(entries, f"{synonym}s", Entry("noun", "", noun, True, mass))
+    inherited = _inherited(kinds, called)
+    for noun, names in called.items():
+        found = kinds[noun] if above[noun] else inherited.setdefault(noun, {})
+        for name in names:
+            counted = not name.startswith("~")
+            found[name.removeprefix("~")] = counted or found.get(name[1:], False)
     for row in csv.DictReader(_text("phrases.csv").splitlines()):
         key = words_of(row["phrase"]).plain
         old = entries.get(key)
@@ -154,7 +166,9 @@ def lexicon() -> Lexicon:
     for line in _text("ordinary.txt").splitlines():
         word, letter = line.split(" ")
         ordinary[word] = Item(_CLASSES[letter], "", word)
-    return Lexicon(phrases, kinds, frozenset(word for words in entries for word in words), ordinary)
+    return Lexicon(
+        phrases, kinds, inherited, frozenset(word for words in entries for word in words), ordinary
+    )
 
 
 @cache
@@ -162,6 +176,30 @@ def tables_digest() -> str:
     """Hash of the tables: another word in them may keep other captions."""
     names = ("lexicon.csv", "phrases.csv", "ordinary.txt")
     return digest([hashlib.sha256(_text(name).encode()).hexdigest() for name in names])
+
+
+def _inherited(kinds: dict[str, dict[str, bool]], called: dict[str, list[str]]) -> dict[str, dict[str, bool]]:
+    """What the tables say of nouns only by one or two others that they are words for: a brook is what a stream is.
+
+    More make a noun a general one, which says little of what it is used for.
+    """
+    callers: dict[str, list[str]] = {}
+    for noun, above in kinds.items():
+        for name in (*above, *called.get(noun, ())):
+            if name != noun and above.get(name, True) and len(kinds.get(name, ())) == 1:
+                callers.setdefault(name, []).append(noun)
+    return {
+        name: {
+            kind: all(kinds[noun][kind] for noun in nouns)
+            for kind in kinds[nouns[0]]
+            if all(kind in kinds[noun] for noun in nouns)
+        }
+        for name, nouns in callers.items()
+        if len(nouns) <= _FEW
+    }
+
+
+_FEW = 2
 
 
 def _text(name: str) -> str:

@@ -1,18 +1,17 @@
 """Numbers among the items of a text, put together with their hedges and units: counts, shares, measures."""
 
+from pipeline.captions.checks.grammar import PICTURES
 from pipeline.captions.checks.lexicon import Item
-
-_EXACT = {"m": (0.93, 1.07), "%": (0.9, 1.1), "m2": (0.9, 1.1)}
-
+from pipeline.captions.checks.measures import distance, extent, measure
 
 _HEDGED = (0.87, 1.13)
 
 
 _FRACTION = (0.84, 1.17)
-"""Tolerances, as factors of the number said: a length, share or area without and with "about", a fraction."""
+"""Tolerances, as factors of the number said: with "about", a fraction."""
 
 
-_QUANTITIES = frozenset(["hedge", "number", "some", "fraction", "vague"])
+_QUANTITIES = frozenset(["hedge", "number", "some", "fraction", "vague", "every"])
 
 
 _HEDGES = frozenset(["over", "under", "some", "around"])
@@ -58,9 +57,13 @@ def numbered(items: list[Item]) -> list[Item]:
             low, high = map(float, str(item.value).split())
             found.append(Item("count", (low, high), item.said))
             at += 1
+        elif item.kind == "every":  # "almost everything"
+            low, high = map(float, str(item.value).split())
+            found.append(Item("share", (low, high), item.said))
+            at += 1
         elif item.kind == "fraction" and (unit := _unit_after(items, at)):
             value = float(str(item.value))
-            _measure(value, value, str(items[unit].value), hedge, item.said, found)
+            measure(value, value, str(items[unit].value), hedge, item.said, found)
             at = unit + 1
         elif item.kind == "fraction":
             if found and found[-1].kind == "pos" and not hedge:
@@ -122,19 +125,22 @@ def _number(items: list[Item], at: int, hedge: tuple[float, float] | None, found
         if items[at].said in ("to", "or"):
             high_value, at = other, at + 2
         elif items[at + 2].kind == "unit":
-            _measure(value, value, str(items[at + 2].value), hedge, said, found)
-            at += 1
-            return at
+            return extent(items, at, value, hedge, found)
     item = items[at]
     if item.kind == "unit":
-        _measure(value, high_value, str(item.value), hedge, f"{said} {item.said}", found)
+        if (
+            items[at + 1].said in ("by", "x")
+            and items[at + 2].kind == "number"
+            and items[at + 3].kind == "unit"
+        ):
+            return extent(items, at + 1, value, hedge, found)
+        measure(value, high_value, str(item.value), hedge, f"{said} {item.said}", found)
         at += 1
         if items[at].said in _EXTENTS and found[-1].kind == "measure":
             at += 1
-        if items[at].said in _APART or (
-            items[at].said in ("from", "from the") and items[at + 1].kind == "noun"
-        ):
-            found.pop()  # a distance, of which the facts at hand know little
+        apart = items[at].said in _APART or items[at].said in ("from", "from the")
+        if apart and found[-1].kind == "measure":
+            return distance(items, at, hedge, found)
         return after_scene(items, at) if found[-1].kind == "share" else at
     if item.said in ("lane", "lanes", "laned", "story", "stories", "track", "tracked") and value < 20:
         word = _WORD.get(int(value), said)
@@ -142,8 +148,14 @@ def _number(items: list[Item], at: int, hedge: tuple[float, float] | None, found
             Item("attr", f"lanes {word}-{_SINGULAR.get(item.said, item.said)}", f"{word} {item.said}")
         )
         return at + 1
+    if items[at].kind == "noun" and items[at + 1].said == "or so":  # "ten trees or so"
+        hedge = hedge or _HEDGED
     if items[at].said in ("or so", "more or less", "odd"):
         hedge, at = (0.98, 1.2) if items[at].said == "odd" else _HEDGED, at + 1
+    if items[at].said == "or" and items[at + 1].said in _OR_MORE:
+        low, high = _OR_MORE[items[at + 1].said]
+        found.append(Item("count", (value * low - 1e-6, value * high + 1e-6), said))
+        return at + 2
     if items[at].said == "of" and items[at + 1].kind == "article" and items[at + 2].kind != "region":
         found.append(Item("count", (value - 1e-6, 1e9), said))  # "two of the houses"
         return at
@@ -151,6 +163,10 @@ def _number(items: list[Item], at: int, hedge: tuple[float, float] | None, found
     low_count, high_count = value * low, high_value * high
     found.append(Item("count", (low_count - 1e-6, high_count + 1e-6), said))
     return at
+
+
+_OR_MORE = {"more": (1.0, 1.6), "fewer": (0.5, 1.0), "less": (0.5, 1.0)}
+"""Factors of bounds: "ten or more"."""
 
 
 _EXTENTS = frozenset(["long", "wide", "broad", "across", "tall", "high", "deep", "thick"])
@@ -176,27 +192,9 @@ _WORD = {
 }
 
 
-def _measure(
-    value: float,
-    high_value: float,
-    unit: str,
-    hedge: tuple[float, float] | None,
-    said: str,
-    found: list[Item],
-) -> None:
-    dimension, factor = unit.split()
-    low, high = hedge or _EXACT[dimension]
-    if dimension == "%":
-        slack = 0.015 if hedge else 0.01
-        found.append(Item("share", (value * 0.01 * low - slack, high_value * 0.01 * high + slack), said))
-    else:
-        scale = float(factor)
-        found.append(Item("measure", (dimension, value * scale * low, high_value * scale * high), said))
-
-
 def _shared(items: list[Item], at: int, share: Item, found: list[Item], *, vague: bool = False) -> int:
     """Keep a share if it is one of the image; of places ("most of the left half") only the place counts."""
-    after = after_scene(items, at)
+    after = at if share.said in _ADVERBS and items[at].kind == "attr" else after_scene(items, at)
     if after > at:
         of_thing = vague and items[after - 1].said == "it" and found and found[-1].kind == "relation"
         found.append(Item("plain", "", share.said) if of_thing else share)  # "accompanies a part of it"
@@ -204,11 +202,21 @@ def _shared(items: list[Item], at: int, share: Item, found: list[Item], *, vague
     ahead = at
     while items[ahead].kind in ("article", "plain") and items[ahead].said in ("of", "the", "a"):
         ahead += 1
-    if items[ahead].kind in ("pos", "region") or vague:
+    if (
+        items[ahead].kind in ("pos", "region")
+        or vague
+        or (share.said in _ADVERBS and items[at].kind == "attr")
+    ):
         found.append(Item("plain", "", share.said))
     else:
         found.append(share)
     return at
+
+
+_ADVERBS = frozenset(
+    ["mostly", "entirely", "completely", "almost entirely", "nearly entirely", "almost completely"]
+)
+"""Shares that before an adjective are none: "a mostly grassy landscape"."""
 
 
 def after_scene(items: list[Item], at: int) -> int:
@@ -220,4 +228,6 @@ def after_scene(items: list[Item], at: int) -> int:
         ahead += 1
     if items[ahead].kind == "relation" and items[ahead].said == "in" and ahead == at:
         return at
+    if items[ahead].kind in ("noun", "attr") and items[ahead + 1].said in PICTURES:  # "of this mountain view"
+        return ahead + 2
     return ahead + 1 if items[ahead].kind == "scene" or items[ahead].said == "it" else at

@@ -21,6 +21,8 @@ _COURSES = {frozenset(("tr", "bl")): "NESW", frozenset(("tl", "br")): "NWSE"}
 def lies(fact: Fact, letters: str, region: str, side_m: float) -> bool:
     """Whether a thing, or most of a group, lies in a part of the image."""
     mask = covered(fact.positions)
+    if region == "near":
+        return all(mask & ~side(OPPOSITE[letter]) for letter in letters if letter != "c")
     if region == "edges":
         return spreads(fact, side_m)
     asked = cells(letters)
@@ -106,7 +108,7 @@ def runs(fact: Fact, start: str, end: str, side_m: float) -> bool:
     """Whether a thing reaches from one part of the image to another, in either order."""
     if fact.axis is not None and fact.axis is _AXES.get(_COURSES.get(frozenset((start, end)), "")):
         return True
-    if fact.ends:
+    if len(fact.ends) == 2:
         one, two = (cell(position) for position in fact.ends)
         a, b = cells(start), cells(end)
         if (one & a and two & b) or (one & b and two & a):
@@ -140,6 +142,9 @@ def points(fact: Fact, axis: str) -> bool:
 
 
 def _by_ends(fact: Fact) -> str:
+    """The axis from one end to the other; empty where they lie together."""
+    if len(fact.ends) < 2:
+        return ""
     (x0, y0), (x1, y1) = (middle(cell(position)) for position in fact.ends)
     dx, dy = abs(x1 - x0), abs(y1 - y0)
     if dx == dy:

@@ -1,9 +1,12 @@
 """Places among the items of a text, put together: corners, edges, sides of things, courses from here to there."""
 
-from pipeline.captions.checks.lexicon import STOP, Item
+from pipeline.captions.checks.courses import courses
+from pipeline.captions.checks.grammar import takes_noun
+from pipeline.captions.checks.lexicon import Item
 from pipeline.captions.checks.numbers import after_scene
+from pipeline.captions.checks.regions import of_thing, place_list
 
-_LOCATED = frozenset(["pos", "relation", "pron", "region", "count"])
+_LOCATED = frozenset(["pos", "relation", "pron", "region", "count", "not"])
 
 
 _DETERMINERS = frozenset(["this", "these", "those", "that", "its", "their"])
@@ -54,24 +57,39 @@ def placed(items: list[Item]) -> list[Item]:
                     found[-1].kind == "article" and len(found) > 1 and found[-2].said in ("toward", "towards")
                 )
             )
-            places, at = _place_list(items, at)
+            places, at = place_list(items, at)
+            if items[at].said != "of" and _of_it(found):
+                found += [Item("toits", p.value[0], p.said) for p in places]
+                continue
             if found and found[-1].kind == "relation" and found[-1].said in _PREPOSITIONS:
                 found.pop()
             if leads:
                 places = [Item("toward", p.value[0], p.said) for p in places]
             else:
-                places = _of_thing(places, items, at)
+                places = of_thing(places, items, at)
             found += places
             at = after_scene(items, at) if items[at].said == "of" else at
             continue
+        if (
+            item.kind == "not" and items[at + 1].kind == "relation" and takes_noun(items, at + 1)
+        ):  # "does not cross"
+            denied = items[at + 1]
+            items = [*items[: at + 1], Item("relation", f"not {denied.value}", denied.said), *items[at + 2 :]]
+            at += 1
+            continue
+        if item.kind == "relation" and items[at + 1].said in _EACH_OTHER:
+            found.append(Item("mutual", item.value, item.said))
+            at += 2
+            continue
         if item.kind == "relation":
             ahead = at + 1
-            while items[ahead].kind in ("article", "scenic", "size") or (
+            while items[ahead].kind in ("article", "scenic", "size", "attr") or (
                 items[ahead].kind in ("plain", "pron") and items[ahead].said not in _LINKS
             ):
                 ahead += 1
             if items[ahead].kind == "scene" and not (
-                items[ahead].said in ("area", "patch", "land", "site") and items[ahead + 1].said == "of"
+                items[ahead].said in _PARCELS
+                and (items[ahead + 1].said == "of" or items[ahead - 1].kind == "attr")
             ):
                 found += _in_scene(item)
                 at = ahead + 1
@@ -80,20 +98,39 @@ def placed(items: list[Item]) -> list[Item]:
                 found.append(Item("plain", "", item.said))
                 at += 1
                 continue
+            if str(item.value).startswith("dir ") and items[ahead].value == "c" and _ends_place(items, ahead):
+                letters = str(item.value).removeprefix("dir ")  # "southwest of the center"
+                found.append(Item("place", (letters, "some"), item.said))
+                at = ahead + 1
+                continue
             if items[ahead].kind == "region" and item.said in _PREPOSITIONS:
                 at += 1
                 continue
+        if item.kind == "count" and item.said in _PAIRS and _stands_for_things(items, at):
+            if found and found[-1].kind == "article":
+                found.pop()
+            found.append(_THEM)
+            at += 1
+            continue
         if item.kind == "pron" and item.said in _DETERMINERS and items[at + 1].kind in _NOMINAL:
             found.append(_THE)
             at += 1
             continue
         if (
             item.kind == "region"
-            and item.said in ("border", "borders")
-            and items[at + 1].kind in ("article", "noun")
+            and item.said in _REGIONS_TOO
+            and items[at + 1].kind in ("article", "noun", "pron", "attr", "count")
         ):
-            found.append(Item("relation", "next", item.said))
+            found.append(Item("relation", _REGIONS_TOO[item.said], item.said))
             at += 1
+            continue
+        if item.kind == "region" and item.said == "reaches" and items[at - 1].kind in ("noun", "pron", "rel"):
+            found.append(Item("reach", "", item.said))
+            at += 1
+            continue
+        if item.kind == "region" and items[at - 1].said in _EVERY and item.value == "edge":
+            found.append(Item("place", ("tblr", "edges"), f"{items[at - 1].said} {item.said}"))
+            at = after_scene(items, at + 1) if items[at + 1].said == "of" else at + 1
             continue
         if item.kind == "count" and items[at + 1].kind == "region":  # "past all four edges"
             letters = "tblr" if item.said in ("four", "4") else ""
@@ -110,7 +147,39 @@ def placed(items: list[Item]) -> list[Item]:
                 continue
         found.append(item)
         at += 1
-    return _courses(found)
+    return courses(found)
+
+
+_REGIONS_TOO = {"border": "next", "borders": "next", "flank": "flank"}
+"""Families of relations of words for parts that are verbs before a thing."""
+
+_EVERY = frozenset(["every", "each", "all", "all of the"])
+
+_PARCELS = frozenset(["area", "patch", "land", "site", "ground", "tile"])
+"""Words for the image that with an adjective mean a thing in it: "a grassy area"."""
+
+_ITS = frozenset(["its", "their"])
+
+
+def _of_it(found: list[Item]) -> bool:
+    """Whether a preposition and "its" come before: "at its southern side"."""
+    if not found or found[-1].said not in _AT_ITS:
+        return False
+    if found[-1].said == "at its":
+        return True
+    return len(found) > 1 and found[-2].said in _PLACING
+
+
+_AT_ITS = frozenset(["at its", *_ITS])
+
+_PLACING = frozenset(["on", "at", "along", "near", "by"])
+
+
+def _ends_place(items: list[Item], at: int) -> bool:
+    """Whether a place by itself is the center, and no part or edge of a thing."""
+    return items[at + 1].kind != "region" and (
+        items[at + 1].said != "of" or after_scene(items, at + 1) > at + 1
+    )
 
 
 def _in_scene(item: Item) -> list[Item]:
@@ -131,117 +200,27 @@ def _in_scene(item: Item) -> list[Item]:
     return [Item("plain", "", item.said)]
 
 
+_PAIRS = frozenset(["two", "both", "three"])
+
+
+def _stands_for_things(items: list[Item], at: int) -> bool:
+    """Whether "the two" stands for two things named before: no noun follows, a word that asks for one comes before."""
+    before = items[at - 1]
+    if before.kind == "article" and before.said == "the" and at > 1:
+        before = items[at - 2]
+    elif items[at].said != "both":
+        return False
+    return before.kind in ("relation", "verb") and items[at + 1].kind in (
+        "stop",
+        "comma",
+        "conj",
+        "break",
+        "place",
+    )
+
+
+_THEM = Item("pron", "", "them")
+
+_EACH_OTHER = frozenset(["each other", "one another"])
+
 _THE = Item("article", "the", "the")
-
-
-def _place_list(items: list[Item], at: int) -> tuple[list[Item], int]:
-    """Places that share a region word: "top and bottom edges", "upper left corner"."""
-    specs: list[str] = []
-    region = "part"
-    while True:
-        letters = ""
-        while items[at].kind == "pos":
-            letters += "".join(c for c in str(items[at].value) if c not in letters)
-            at += 1
-        specs.append(letters)
-        while items[at].kind == "plain" and items[at].said in ("most", "hand", "far"):
-            at += 1
-        if items[at].kind == "region" and not (
-            items[at].said in ("border", "borders") and items[at + 1].kind in ("article", "noun")
-        ):
-            region = str(items[at].value)
-            at += 1
-            while items[at].kind == "region":
-                at += 1
-        elif items[at].said in _AREAS:
-            at += 1
-        ahead = at
-        while items[ahead].kind in ("conj", "comma") and items[ahead].said in ("and", "or", ","):
-            ahead += 1
-        if ahead > at and items[ahead].kind == "article":
-            ahead += 1
-        if (
-            ahead == at
-            or items[ahead].kind != "pos"
-            or (items[ahead].kind == "pos" and items[ahead - 1].said == ",")
-        ):
-            break
-        at = ahead
-    return [Item("place", (spec, region), f"{_NAME.get(spec, spec)} {region}") for spec in specs], at
-
-
-_AREAS = frozenset(["areas", "zones", "fringes", "regions"])
-"""Words for parts of the image after a place: "the upper and left areas"."""
-
-_NAME = {"t": "top", "b": "bottom", "l": "left", "r": "right", "c": "center", "tl": "top left", "tr": "top right",
-         "bl": "bottom left", "br": "bottom right"}  # fmt: skip
-
-
-def _of_thing(places: list[Item], items: list[Item], at: int) -> list[Item]:
-    """A side of a thing ("the northern edge of the pond") is a relation to it."""
-    shore = places[-1].value[1] == "shore"
-    if items[at].said != "of" or after_scene(items, at) > at:
-        return [Item("toward", p.value[0], p.said) for p in places] if shore else places
-    ahead = at + 1
-    while items[ahead].kind == "article":
-        ahead += 1
-    if items[ahead].kind in ("noun", "attr", "shape", "size", "pron", "count", "sinuosity"):
-        family = "in" if places[0].value[0] == "c" else f"side {places[0].value[0]}"
-        return [Item("relation", "inside" if family == "in" else family, places[0].said)]
-    return places
-
-
-def _courses(items: list[Item]) -> list[Item]:
-    """Put "from the left to the right", "between the top and bottom edges" together."""
-    found: list[Item] = []
-    at, n = 0, len(items)
-    while at < n:
-        item = items[at]
-        if item.kind == "place":
-            second = at + 1
-            while items[second].said in (
-                "to",
-                "the",
-                "toward",
-                "towards",
-                "all the way",
-                "all",
-                "way",
-                "into",
-            ):
-                second += 1
-            if second == at + 1 and items[second].kind != "place":
-                found.append(item)
-                at += 1
-                continue
-            linked = (
-                second > at + 1 and items[second].kind == "place" and items[second - 1].said != "toward the"
-            )
-            led = (found and found[-1].said in ("from", "from the", "starts", "starting")) or items[
-                at + 1
-            ].said == "to"
-            if linked and led:
-                while found and found[-1].said in ("from", "from the", "the"):
-                    found.pop()
-                found.append(
-                    Item(
-                        "course",
-                        (item.value[0], items[second].value[0]),
-                        f"{item.said} to {items[second].said}",
-                    )
-                )
-                at = second + 1
-                continue
-            before = found[-1] if found else STOP
-            if before.kind == "article" and len(found) > 1:
-                before = found[-2]
-            if before.said == "between" and items[at + 1].kind == "place":
-                if found[-1].kind == "article":
-                    found.pop()
-                found.pop()
-                found.append(Item("course", (item.value[0], items[at + 1].value[0]), "between"))
-                at += 2
-                continue
-        found.append(item)
-        at += 1
-    return found

@@ -7,28 +7,34 @@ Where English leaves it open, the claim may be true of any of them.
 
 from collections.abc import Callable
 
-from pipeline.captions.checks.claims import SEVERAL, Kind, Mention, Reading
+from pipeline.captions.checks.claims import ANY_OF, FROM, SEVERAL, Kind, Mention, Reading
+from pipeline.captions.checks.denying import Denying
 from pipeline.captions.checks.grammar import (
-    ABSENT,
     AFTER_SUBJECTS,
     COLLECTIVES,
     GENERIC_NOUNS,
+    LANDS,
+    MADE,
     MANY,
     MATERIALS,
     MODIFIERS,
+    PICTURES,
     PREDICATING,
+    RESTING,
+    ROOFS,
     ROWS,
     SINGULAR_ARTICLES,
+    THING_ENDS,
     TRAILING,
     WINDS,
     next_content,
+    takes_noun,
 )
-from pipeline.captions.checks.lexicon import Item
-from pipeline.captions.checks.referring import Referring
+from pipeline.captions.checks.lexicon import Entry, Item
 from pipeline.types import Reason
 
 
-class Reader(Referring):
+class Reader(Denying):
     """Reads one text; `read` may be called once."""
 
     __slots__ = ()
@@ -40,12 +46,17 @@ class Reader(Referring):
             if kind == "plain":
                 if item.said in SINGULAR_ARTICLES:
                     self.article = item.said
-                if item.said == "on" and self.previous in PREDICATING:  # "is located on the beach"
+                if item.said == "in":  # "no houses in this view of a park"
+                    self.end_negation()
+                if item.said == "on" and self.previous in RESTING:  # "is located on the beach"
                     self.rest_upon(item, items, at)
                 continue
             if kind == "article":
                 self.article = item.said
                 continue
+            if item.value == "owns" and not (self.subject and not self.scene and takes_noun(items, at)):
+                kind = "participle" if item.said.endswith("ing") else "verb"
+                item = Item(kind, "", item.said)  # noqa: PLW2901
             handler = _HANDLERS.get(kind)
             if handler is not None:
                 handler(self, item, items, at)
@@ -67,6 +78,9 @@ class Reader(Referring):
         if item.said in MATERIALS and items[at + 1].kind in ("noun", "partnoun"):  # "a grass pitch"
             self.modifiers.append((Kind.ATTRIBUTE, f"surface {item.said}", item.said))
             return
+        if item.said in MATERIALS and items[at - 1].said in MADE:  # "a bridge made of wood"
+            self._on_modifier(Item("attr", f"surface {item.said}", item.said), items, at)
+            return
         definite = self.article == "the"
         if entry.concept == "tree" and any(m[0] is Kind.ARRANGEMENT and m[2] in ROWS for m in self.modifiers):
             entry = entry._replace(concept="row of trees")  # "a row of tall trees"
@@ -75,6 +89,8 @@ class Reader(Referring):
         if mention is None:
             mention = Mention(entry.concept, item.said, entry.plural, entry.mass, self.negated)
             self.reading.mentions.append(mention)
+        if items[at + 1].kind == "scene" and items[at + 1].said in PICTURES:  # "this port scene"
+            return
         compound = items[at + 1].kind == "noun" and items[at + 1].said not in GENERIC_NOUNS
         if self.negated:
             self.modifiers.clear()
@@ -103,16 +119,28 @@ class Reader(Referring):
                 return
             item = Item("attr", "surface unpaved", "not paved")
         follows = items[at + 1]
-        if item.kind == "count" and follows.kind == "partnoun":  # "forty roofs"
+        if (
+            item.kind == "count"
+            and follows.kind == "partnoun"
+            and (follows.said not in ROOFS or self.since or self.subject)
+        ):
             return
         if item.kind == "count" and follows.said in ("row", "rows") and not self.before_noun(items, at):
             return
         if item.kind == "place" and self.edge is not None:
             letters = item.value[0]
-            self.say(self.edge, letters, item.said, items, at)
+            since = items[at - 1] if items[at - 1].kind != "article" else items[at - 2]
+            self.say(
+                self.edge, letters, f"{FROM if since.said == FROM.strip() else ''}{item.said}", items, at
+            )
             return
         if self.before_noun(items, at):
-            if item.kind == "place" and self.previous not in ("article", "stop") and self.article != "the":
+            if (
+                item.kind == "place"
+                and items[at - 1].kind != "article"
+                and self.previous != "stop"
+                and self.article != "the"
+            ):
                 self.say(kind, item.value, item.said, items, at)
             else:
                 collected = (
@@ -125,8 +153,13 @@ class Reader(Referring):
         if item.entry is not None and item.entry.noun is not None and self.stands_alone(item, items, at):
             self._on_noun(Item("noun", "", item.said, item.entry.noun), items, at)
             return
+        if item.said in LANDS and self.waiting and self.previous in PREDICATING:
+            self._on_scenic(Item("scenic", LANDS[item.said], item.said), items, at)
+            return
         self.flush()
         if item.kind == "attr" and str(item.value).startswith("class "):
+            if items[at - 1].kind == "article" and items[at + 1].kind in THING_ENDS:  # "a sauna"
+                self.reading.faults.append((Reason.UNSUPPORTED_THING, item.said))
             return
         if items[at + 1].kind in ("scene", "feature") and item.said in ("dense", "densely", "mixed"):
             return
@@ -169,47 +202,18 @@ class Reader(Referring):
         self.flush()
         self.say(TRAILING[item.kind], item.value, item.said, items, at)
 
-    def _on_negation(self, item: Item, _items: list[Item], _at: int) -> None:
-        self.flush()
-        self.negated = True
-        if item.said in ABSENT and self.since:
-            for mention in self.since:
-                mention.negated = True
-            self.negated = False
-
-    def _on_not(self, item: Item, items: list[Item], at: int) -> None:
-        if next_content(items, at).kind == "attr":  # "a road that is not paved"
-            self.denied = True
-        else:
-            self.reading.faults.append((Reason.WRONG_NEGATION, item.said))
-
-    def _on_except(self, _item: Item, _items: list[Item], _at: int) -> None:
-        self.flush()
-        self.excepted = True
-
-    def _on_scene(self, _item: Item, items: list[Item], at: int) -> None:
-        self.modifiers = [m for m in self.modifiers if m[0] is Kind.PLACE]
-        self.article = ""
-        if self.since or self.subject:
-            return
-        self.picturing = True
-        if self.previous != "relation":
-            self.scene = items[at + 1].kind in (
-                "verb",
-                "participle",
-                "passive",
-                "dominate",
-                "relation",
-                "plain",
-                "rel",
-            )
-            self.modifiers.clear()
-
-    def _on_scenic(self, item: Item, _items: list[Item], _at: int) -> None:
+    def _on_scenic(self, item: Item, items: list[Item], at: int) -> None:
         self.reading.scene.append((item.said, tuple(str(item.value).split("; "))))
+        if self.waiting and self.previous in PREDICATING:  # "the upper part is forested"
+            self._on_noun(Item("noun", "", item.said, Entry("noun", "", f"{ANY_OF}{item.value}")), items, at)
 
     def _on_partnoun(self, item: Item, items: list[Item], at: int) -> None:
         """A word that is mostly a part ("lanes") may stand for a thing of its own."""
+        if (
+            item.said in ROOFS and self.modifiers and not self.owner and not self.since and not self.subject
+        ):  # "forty red roofs"
+            self._on_noun(Item("noun", "", item.said, Entry("noun", "", "building", plural=True)), items, at)
+            return
         if self.owner and (self.modifiers or not self.subject):
             owners = tuple(dict.fromkeys((*([self.last] if self.last else []), *self.since, *self.owner)))
             for kind, value, said in self.modifiers:
@@ -262,15 +266,6 @@ class Reader(Referring):
         self.flush()
         self.before = self.subject or [(m,) for m in self.since] or self.before
         self.clear_sentence()
-
-    def _on_bad(self, item: Item, _items: list[Item], _at: int) -> None:
-        self.reading.faults.append((Reason(str(item.value)), item.said))
-
-    def _on_name(self, item: Item, _items: list[Item], _at: int) -> None:
-        self.reading.faults.append((Reason.NAME, item.said))
-
-    def _on_unknown(self, item: Item, _items: list[Item], _at: int) -> None:
-        self.reading.faults.append((Reason.UNSUPPORTED_THING, item.said))
 
 
 _HANDLERS: dict[str, Callable[[Reader, Item, list[Item], int], None]] = {

@@ -59,4 +59,5 @@ class Referring(Relating):
         self.subject = [options]
         self.since = [self.last]
         self.verb = False
+        self.scene = self.scene and item.said != "whose"
         self.edge = None

@@ -4,11 +4,18 @@ from itertools import pairwise
 
 from pipeline.captions.checks.attachment import Attachment
 from pipeline.captions.checks.claims import Claim, Group, Kind
-from pipeline.captions.checks.grammar import FINITE, inverts, next_content, opens_clause
+from pipeline.captions.checks.grammar import FINITE, MOVING, inverts, next_content, opens_clause
 from pipeline.captions.checks.lexicon import Item
 
 _LEVELS = ("over", "under")
 """Ends of verbs of crossing of which the object is never the image."""
+
+
+_PAST = {"beyond": "outside", "past": "touch"}
+"""Families of relations of words for what goes on beyond an edge, where a thing follows."""
+
+_BESIDE = frozenset(["touch", "along", "into", "inside", "upon"])
+"""Families of relations to a thing after which "on its eastern side" tells of the subject."""
 
 
 class Relating(Attachment):
@@ -31,6 +38,7 @@ class Relating(Attachment):
         self.opened = False
         self.verb = self.verb or bool(self.subject)
         self.inverted = not self.subject
+        self.moving = item.said.partition(" ")[0] in MOVING
         self.of_verb = False
 
     def _on_participle(self, item: Item, _items: list[Item], _at: int) -> None:
@@ -53,6 +61,7 @@ class Relating(Attachment):
 
     def _on_relation(self, item: Item, items: list[Item], at: int) -> None:
         self.flush()
+        self.end_negation()
         if item.said == "by" and self.previous in ("place", "toward") and self.reading.claims:
             claim = self.reading.claims[-1]  # "bounded in the east by a road"
             if claim.kind in (Kind.PLACE, Kind.TOWARD) and self.subject:
@@ -84,7 +93,23 @@ class Relating(Attachment):
         ):
             self._on_reach(item, items, at)
             return
-        if after.kind == "pron" and family == "between":
+        if after.kind == "pron" and family in ("between", "parts"):
+            about = self.targets() if (self.subject or self.since) else ()
+            said = {m for group in about for m in group}
+            earlier = tuple(dict.fromkeys((*self.earlier(about), *(m for m in self.prior if m not in said))))
+            if about and len(earlier) > 1 and after.said != "it":
+                self.reading.claims.append(
+                    Claim(Kind.RELATION, "parts", item.said, about, (earlier, earlier))
+                )
+            if self._finite(item):
+                self._on_verb(item, items, at)
+            return
+        if after.said in ("its", "their") and family in (
+            "cross",
+            "through",
+            "along",
+        ):  # "spans its lower edge"
+            self._on_verb(item, items, at)
             return
         if after.kind == "pron":
             self._relate_to_it(item, items, at, family)
@@ -104,7 +129,7 @@ class Relating(Attachment):
             self.new_clause()
         if self._finite(item):
             self._on_verb(item, items, at)
-            self.of_verb = family not in ("inside", "between")
+            self.of_verb = family not in ("inside", "between", "parts", "owns")
             about = tuple(self.subject)
         else:
             about = self.targets() if (self.subject or self.since) else ()
@@ -165,12 +190,17 @@ class Relating(Attachment):
             return
         others = [m for group in (self.subject or self.before) for m in group if m is not self.last]
         others = others or [m for group in self.before for m in group if m is not self.last]
-        if self.since and others:
+        if (
+            self.since and others and (claim := self._beside_last())
+        ):  # "winds past the plant on its eastern side"
+            family = f"{'side' if claim.value in ('inside', 'into') else 'dir'} {item.value}"
+            self.reading.claims.append(Claim(Kind.RELATION, family, item.said, claim.about, claim.others))
+        elif self.since and others:
             letters = f"dir {item.value}"
             self.reading.claims.append(
                 Claim(Kind.RELATION, letters, item.said, ((self.last,),), (tuple(others),))
             )
-        elif self.since and self.previous in ("course", "axis", "share"):  # the image's side
+        elif self.since:  # the image's side
             self.say(Kind.PLACE, (item.value, "part"), item.said, items, at)
         elif not self.since and self.subject and items[at + 1].kind in ("stop", "break"):
             letters = f"side {item.value}"
@@ -180,10 +210,17 @@ class Relating(Attachment):
         elif not self.since:
             self.waiting.append((Kind.TOWARD, item.value, item.said))
 
+    def _beside_last(self) -> Claim | None:
+        """The claim just made that the subject is beside or in the thing named last."""
+        claim = self.reading.claims[-1] if self.reading.claims else None
+        if claim is None or claim.kind is not Kind.RELATION or self.last not in claim.others[0]:
+            return None
+        return claim if claim.value in _BESIDE else None
+
     def _on_beyond(self, item: Item, items: list[Item], at: int) -> None:
         self.flush()
-        if item.said == "beyond" and next_content(items, at).kind == "noun":
-            self._on_relation(Item("relation", "outside", item.said), items, at)
+        if item.said in _PAST and next_content(items, at).kind == "noun":
+            self._on_relation(Item("relation", _PAST[item.said], item.said), items, at)
             return
         if items[at + 1].kind == "rel":  # "a road, beyond which a canal is seen"
             self._on_break(item, items, at)

@@ -1,11 +1,17 @@
 """Whether two things lie to each other as said."""
 
 from pipeline.captions.checks.sides import cell, cells, covered, middle
-from pipeline.evidence import Fact, RelationKind
+from pipeline.evidence import Fact, Relation, RelationKind
 from pipeline.types import GeometryKind
 
 _WIDE = 0.1
 """A line in the same part of the image as an area of this share may well cross it."""
+_APART = 30.0
+"""Things closer than so many meters are not away from each other."""
+_ASIDE = 0.25
+"""Cells by which the middles of things must differ for one to lie beside the other."""
+_SPREAD = 0.6
+"""An area of this share may well contain what lies in the same parts of the image."""
 _FILLS = 0.85
 """Within a thing that covers so much of the image lies whatever is smaller."""
 
@@ -21,7 +27,9 @@ _BETWEEN_EACH_OTHER = {
 
 def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
     """Whether `one` lies to `other` (and `third`) as the words of a family say."""
-    if one.id == other.id and family != "between":
+    if family.startswith("not "):
+        return not related(one, other, third, family.removeprefix("not "))
+    if one.id == other.id and family not in ("between", "parts"):
         return False
     if family == "around":
         inside = related(one, other, None, "inside") or related(one, other, None, "cross")
@@ -34,9 +42,12 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
             for r in one.relations
         ):
             return True
-        return _any(one, other, _BETWEEN_EACH_OTHER["flank"]) and _any(
-            one, third, _BETWEEN_EACH_OTHER["flank"]
-        )
+        beside = [_any(one, two, _BETWEEN_EACH_OTHER["flank"]) for two in (other, third)]
+        return all(beside) or (any(beside) and _in_between(one, other, third))
+    if family == "parts":
+        if third is None or other.id == third.id:
+            return third is not None and other.count > 1 and related(one, other, None, "touch")
+        return related(one, other, third, "between") or _in_between(one, other, third)
     if family == "ringed":
         return _around(one, other, family) or _hemmed(one, other) or related(one, other, None, "inside")
     if family in ("surrounds", "through", "cross") and _around(one, other, family):
@@ -46,12 +57,14 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
     if family == "cross" and (_leads_through(one, other) or _leads_through(other, one)):
         return True
     if family == "inside":
-        fills = other.share >= _FILLS and other.share > 2 * one.share
+        fills = (other.share >= _FILLS and other.share > 2 * one.share) or _spread_under(other, one)
         return fills or _has(one, other, RelationKind.INSIDE) or _has(other, one, RelationKind.SURROUNDS)
     if family == "flank" and (
         _has(one, other, RelationKind.SURROUNDS) or _has(other, one, RelationKind.SURROUNDS)
     ):
         return False
+    if family == "surrounds" and _spread_under(one, other):
+        return True
     if family == "surrounds":
         return _has(other, one, RelationKind.INSIDE) or _has(one, other, RelationKind.SURROUNDS)
     if family == "outside":
@@ -63,6 +76,8 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
                 or not _any(one, other, frozenset(RelationKind))
             )
         )
+    if family == "owns":
+        return related(one, other, None, "touch") or _spread_under(one, other) or _spread_under(other, one)
     if family == "has":
         return related(one, other, None, "surrounds") or related(one, other, None, "next")
     if family == "unknown":
@@ -75,7 +90,8 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
         apart = one.relations and not holders(one) & holders(other)
         return not apart and bool(covered(one.positions) & covered(other.positions))
     if family == "into":
-        return _any(one, other, frozenset(RelationKind)) or not one.relations
+        there = one.kind is GeometryKind.LINE and covered(one.positions) & covered(other.positions)
+        return bool(there) or _any(one, other, frozenset(RelationKind)) or not one.relations
     if family == "far":
         return not _any(one, other, frozenset(RelationKind)) and not _neighbors(one, other)
     if family == "amid":
@@ -84,6 +100,21 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
         return related(one, other, None, "ringed") or (
             other.share > one.share and _any(one, other, frozenset(RelationKind))
         )
+    if family == "away":
+        return not any(r.distance_m < _APART for r in _each(one, other))
+    if family in ("split", "splits"):
+        line, parted = (other, one) if family == "split" else (one, other)
+        return _splits(line, parted)
+    if family == "mingled":
+        return related(one, other, None, "touch")
+    if family in ("above", "under"):
+        crosses = _any(one, other, _BETWEEN_EACH_OTHER["cross"])
+        return crosses or beyond(one, other, "t" if family == "above" else "b")
+    if family.startswith(("apart ", "ratio ", "length ")):
+        kind, low, high = family.split()
+        if kind == "apart":
+            return parted_by(one, other, float(low), float(high))
+        return compares(one, other, float(low), float(high), by_length=kind == "length")
     if family.startswith("dir "):
         return beyond(one, other, family.removeprefix("dir "))
     if family.startswith("side "):
@@ -98,6 +129,53 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
     if family == "along" and one.arrangement is not None and one.arrangement == "along":
         return any(r.other == other.id for r in one.relations)
     return family == "near" and _neighbors(one, other)
+
+
+def parted_by(one: Fact, other: Fact, low_m: float, high_m: float) -> bool:
+    """Whether the gap between two things may be so wide: where none is known, they must not touch."""
+    gaps = [relation.distance_m for relation in _each(one, other)]
+    return any(low_m - 5 <= gap <= high_m + 5 for gap in gaps) or not gaps
+
+
+def compares(one: Fact, other: Fact, low: float, high: float, *, by_length: bool) -> bool:
+    """Whether a thing is so many times as large as another, or as long; what is not known is no fault."""
+    if by_length:
+        size, than = (max(*fact.extent_m, fact.length_m / fact.count) for fact in (one, other))
+    else:
+        size, than = one.share, other.share
+    return not size or not than or low <= size / than <= high
+
+
+def _spread_under(one: Fact, other: Fact) -> bool:
+    """Whether a wide area lies wherever another thing does, and the two are not said to lie beside each other."""
+    if one.kind is not GeometryKind.AREA or one.share < _SPREAD or other.share > one.share / 2:
+        return False
+    return not covered(other.positions) & ~covered(one.positions) and not _any(
+        one, other, _BETWEEN_EACH_OTHER["flank"]
+    )
+
+
+def _in_between(one: Fact, other: Fact, third: Fact) -> bool:
+    """Whether the middle of a thing's cells lies between those of two others, along one side of the image."""
+    if one.id in (other.id, third.id):
+        return False
+    spans = zip(_middle(one), _middle(other), _middle(third), strict=True)
+    return any(min(b, c) + _ASIDE <= a <= max(b, c) - _ASIDE for a, b, c in spans)
+
+
+def _splits(line: Fact, parted: Fact) -> bool:
+    """Whether a line divides a thing, or the things of a group."""
+    if any(r.kind is RelationKind.BETWEEN and r.other == r.third == parted.id for r in line.relations):
+        return True
+    among = parted.count > 1 and related(line, parted, None, "touch")
+    return among or related(line, parted, None, "cross")
+
+
+def _each(one: Fact, other: Fact) -> list[Relation]:
+    """The relations between two things, in either direction."""
+    return [r for r in one.relations if other.id in (r.other, r.third)] + [
+        r for r in other.relations if one.id in (r.other, r.third)
+    ]
 
 
 def _around(one: Fact, other: Fact, family: str) -> bool:

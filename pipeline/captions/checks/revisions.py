@@ -44,6 +44,10 @@ def _claimed(claim: Claim, original: Reading, words: Words) -> bool:
         case Kind.SINUOSITY:
             bent = claim.value != "straight"
             return any(o.kind is claim.kind and (o.value != "straight") is bent for o in originals)
+        case Kind.SHAPE if claim.value == "elongated" and any(
+            o.value in ("long", "narrow") for o in originals
+        ):
+            return True
         case Kind.ARRANGEMENT if any(m.concept.startswith(str(claim.value)) for m in original.mentions):
             return True
         case Kind.ARRANGEMENT if planted_in_rows(claim):
@@ -55,6 +59,8 @@ def _claimed(claim: Claim, original: Reading, words: Words) -> bool:
             return not {stem(word) for word in words.plain}.isdisjoint(said)
         case Kind.COUNT | Kind.SHARE | Kind.MEASURE:
             return _number_named(claim, originals)
+        case Kind.EXTENT:
+            return not kinds.isdisjoint((Kind.EXTENT, Kind.MEASURE))
         case Kind.PLACE:
             return _place_named(claim, originals)
         case Kind.COURSE | Kind.AXIS:

@@ -1,11 +1,13 @@
 """The facts of a patch, by the nouns that may speak of them."""
 
+from dataclasses import replace
+
 from pipeline.captions.checks import classes
-from pipeline.captions.checks.claims import Mention, Reading
+from pipeline.captions.checks.claims import ANY_OF, Mention, Reading
 from pipeline.captions.checks.grammar import GENERIC_NOUNS
 from pipeline.captions.checks.lexicon import Entry
-from pipeline.captions.checks.relations import related
-from pipeline.evidence import Arrangement, Evidence, Fact
+from pipeline.captions.checks.relations import holders, related
+from pipeline.evidence import Arrangement, Evidence, Fact, Relation, RelationKind
 
 _ARRANGED = {
     "row of trees": (Arrangement.ROW, Arrangement.ALONG),
@@ -25,7 +27,7 @@ class Scene:
         self.side_m = evidence.side_m
         self._above: list[tuple[Fact, dict[str, bool]]] = []
         self.nouns: dict[tuple[str, ...], Entry] = {}
-        for fact in evidence.facts:
+        for fact in map(_nested, evidence.facts, [evidence] * len(evidence.facts)):
             above, nouns = classes.classed(fact.singular, fact.plural)
             self.nouns.update(nouns)
             held = classes.held(fact.qualifiers, counted=fact.singular == "tree")
@@ -58,6 +60,9 @@ class Scene:
         return mention.concept in GENERIC_NOUNS
 
     def _find(self, noun: str) -> tuple[list[Fact], set[str], bool]:
+        if noun.startswith(ANY_OF):
+            names = noun.removeprefix(ANY_OF).split("; ")
+            return [fact for fact, above in self._above if any(n in above for n in names)], set(), False
         matching = [(fact, above[noun]) for fact, above in self._above if noun in above]
         if not matching and noun in _ARRANGED:
             trees = [f for f, above in self._above if "tree" in above and f.arrangement in _ARRANGED[noun]]
@@ -65,6 +70,10 @@ class Scene:
         first, _, rest = noun.partition(" ")
         if not matching and rest and first in classes.SIMPLE:
             return self._find(rest)
+        if not matching and rest:  # the alpine pasture that is an alpine meadow
+            matching = [
+                (f, above[rest]) for f, above in self._above if rest in above and first in f.qualifiers
+            ]
         if not any(counts for _, counts in matching) and (words := classes.telling(noun)):
             told = [f for f, _ in self._above if words <= classes.telling_of(classes.described(f))]
             last = noun.rpartition(" ")[2]  # five cornfields are five fields
@@ -75,6 +84,18 @@ class Scene:
             matching = [(fact, counts or fact.id in counted) for fact, counts in matching]
             matching += [one for one in found if one[0].id not in known]
         return [fact for fact, _ in matching], {fact.id for fact, counts in matching if not counts}, False
+
+
+def _nested(fact: Fact, evidence: Evidence) -> Fact:
+    """A fact that lies in all that the thing lies in which it is inside of: a fountain in a pond of a park."""
+    inside = holders(fact)
+    outer = {id_ for other in evidence.facts if other.id in inside for id_ in holders(other)}
+    outer -= {relation.other for relation in fact.relations} | {fact.id}
+    if not outer:
+        return fact
+    return replace(
+        fact, relations=fact.relations + tuple(Relation(RelationKind.INSIDE, id_) for id_ in sorted(outer))
+    )
 
 
 _latest: list[tuple[Evidence, Scene]] = []

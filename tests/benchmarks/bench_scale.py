@@ -7,9 +7,10 @@ the captions of all cells are ready. Each plans twice, the second time as the ne
 
 Predicted: 0.1 ms a unit for fingerprint and commit, 7 units a cell: 60 to 70 s for 100,000 cells, 0.7 GB.
 Asked for: 60 s and 1 GB.
-Measured, CPU on two cores that others used as well, 4,032 cells: empty 0.9 s, no cache 5.1 s, cache 3.9 s, half done
-2.6 s; 0.16 to 0.21 ms a unit, so 100 to 130 s for 100,000 cells. 20,000 cells take 150 MB beside the 300 MB that any
-plan takes, so 1 GB for 100,000.
+Measured for 100,489 cells, one process: listing 612,323 commits 20 s; planning a new dataset 19 s and 674 MB; with the captions
+of all cells ready 58 s and 891 MB (the next round of the build 39 s); a finished one 90 s and 1.1 GB (61 s in later rounds),
+125 s without the cache. So it holds for plans of new and half-done datasets, not for finished ones, where it is 0.15 ms
+a unit, spread thin: listing, inputs, fingerprints, scenes, counts. 331 MB are there before the plan.
 
 ``python tests/benchmarks/bench_scale.py [cells] [folder]``; the folder takes 7 small files a cell, a RAM disk by default.
 """

@@ -43,9 +43,8 @@ def _shared(context: Context) -> Json:
 def _inside(context: Context) -> frozenset[str]:
     """The cells that lie in the area as a whole."""
     boxes = shapely.box(*np.array([cell_bounds(cell) for cell in context.cells]).reshape(-1, 4).T)
-    ground = shapely.from_wkb(context.area)
-    shapely.prepare(ground)
-    whole = shapely.covers(ground, boxes)
+    shapely.prepare(context.ground)
+    whole = shapely.covers(context.ground, boxes)
     return frozenset(cell for cell, all_ in zip(context.cells, whole.tolist(), strict=True) if all_)
 
 

@@ -6,6 +6,7 @@ worker loses seconds and asks for nothing twice; at the end all are written in t
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -81,8 +82,9 @@ def _about(scene: Scene) -> Json:
 
 def _cutoff(commits: Commits) -> Json:
     """The rank of the last patch within the limit."""
-    info = commits.info(_SELECT) or {}
-    return info["cutoff"]
+    info: Any = commits.info(_SELECT)
+    cutoff: Json = info["cutoff"]
+    return cutoff
 
 
 def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:

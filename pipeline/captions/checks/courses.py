@@ -9,49 +9,45 @@ def courses(items: list[Item]) -> list[Item]:
     at, n = 0, len(items)
     while at < n:
         item = items[at]
-        if item.kind == "place":
-            second = at + 1
-            while items[second].said in _LEADING:
-                second += 1
-            if second == at + 1 and items[second].kind != "place":
-                found.append(item)
-                at += 1
-                continue
-            linked = (
-                second > at + 1 and items[second].kind == "place" and items[second - 1].said != "toward the"
-            )
-            joined = items[second - 1].said in _JOINS or items[second - 2].said in _JOINS
-            if joined:
-                led = any(one.said in _CONNECTS for one in found[-2:])
-            else:
-                led = (found and found[-1].said in ("from", "from the", "starts", "starting")) or items[
-                    at + 1
-                ].said == "to"
-            if linked and led:
-                while found and found[-1].said in ("from", "from the", "the", *_CONNECTS):
-                    found.pop()
-                found.append(
-                    Item(
-                        "course",
-                        (item.value[0], items[second].value[0]),
-                        f"{item.said} to {items[second].said}",
-                    )
-                )
-                at = second + 1
-                continue
-            before = found[-1] if found else STOP
-            if before.kind == "article" and len(found) > 1:
-                before = found[-2]
-            if before.said == "between" and items[at + 1].kind == "place":
-                if found[-1].kind == "article":
-                    found.pop()
-                found.pop()
-                found.append(Item("course", (item.value[0], items[at + 1].value[0]), "between"))
-                at += 2
-                continue
-        found.append(item)
-        at += 1
+        second = _other_end(items, at, found) if item.kind == "place" else at
+        if second == at:
+            found.append(item)
+            at += 1
+            continue
+        said = "between" if _between(found) else f"{item.said} to {items[second].said}"
+        while found and (
+            found[-1].said in _FROM or found[-1].said in _CONNECTS or found[-1].said == "between"
+        ):
+            found.pop()
+        found.append(Item("course", (item.value[0], items[second].value[0]), said))
+        at = second + 1
     return found
+
+
+def _other_end(items: list[Item], at: int, found: list[Item]) -> int:
+    """The index of the place with which the place at an index makes a course; that index where there is none."""
+    second = at + 1
+    while items[second].said in _LEADING:
+        second += 1
+    if items[second].kind != "place":
+        return at
+    if second == at + 1:  # "top and bottom edges" are two places already
+        return second if _between(found) else at
+    if items[second - 1].said == "toward the":
+        return at
+    if items[second - 1].said in _JOINS or items[second - 2].said in _JOINS:
+        led = any(one.said in _CONNECTS for one in found[-2:])
+    else:
+        led = bool(found and found[-1].said in _STARTS) or items[at + 1].said == "to"
+    return second if led else at
+
+
+def _between(found: list[Item]) -> bool:
+    """Whether "between" or "between the" comes before."""
+    before = found[-1] if found else STOP
+    if before.kind == "article" and len(found) > 1:
+        before = found[-2]
+    return before.said == "between"
 
 
 _LEADING = frozenset(
@@ -59,6 +55,8 @@ _LEADING = frozenset(
 )  # fmt: skip
 """Words between the two ends of a course."""
 
+_FROM = frozenset(["from", "from the", "the"])
+_STARTS = frozenset(["from", "from the", "starts", "starting"])
 _JOINS = frozenset(["with", "and"])
 
 _CONNECTS = frozenset(

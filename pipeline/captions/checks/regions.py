@@ -30,11 +30,7 @@ def place_list(items: list[Item], at: int) -> tuple[list[Item], int]:
             ahead += 1
         if ahead > at and items[ahead].kind == "article":
             ahead += 1
-        if (
-            ahead == at
-            or items[ahead].kind != "pos"
-            or (items[ahead].kind == "pos" and items[ahead - 1].said == ",")
-        ):
+        if ahead == at or items[ahead].kind != "pos" or items[ahead - 1].said == ",":
             break
         at = ahead
     return [Item("place", (spec, region), f"{_NAME.get(spec, spec)} {region}") for spec in specs], at

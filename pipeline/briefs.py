@@ -25,7 +25,7 @@ _SCHEMA = pa.schema(
         ("key", pa.string()),
         ("names", pa.string()),
         ("hashes", pa.binary()),
-        ("rest", pa.binary()),
+        ("lines", pa.binary()),
     ]
 )
 
@@ -41,14 +41,14 @@ class Brief(NamedTuple):
         Names of the outputs, separated by spaces; the same object in all commits of a stage.
     hashes
         SHA-256 of the outputs, 32 bytes each, in the order of the names.
-    rest
-        Counts and info, as JSON.
+    lines
+        Counts and info, as JSON, a line each.
     """
 
     key: str
     names: str
     hashes: bytes
-    rest: bytes
+    lines: bytes
 
     @classmethod
     def of(cls, key: str, commit: bytes) -> "Brief":
@@ -59,23 +59,22 @@ class Brief(NamedTuple):
         hashes = bytes.fromhex("".join(outputs[name]["sha256"] for name in outputs))
         if len(hashes) != _SHA256_BYTES * len(outputs):
             raise ValueError("hash of an output")
-        rest = to_json({"counts": values["counts"], "info": values["info"]})
-        return cls(key, _same(" ".join(outputs)), hashes, rest)
+        lines = to_json(values["counts"]) + b"\n" + to_json(values["info"])
+        return cls(key, _same(" ".join(outputs)), hashes, lines)
 
-    def sha256(self, name: str) -> str:
-        """Hash of an output, hex."""
-        at = _places(self.names)[name]
-        return self.hashes[at : at + _SHA256_BYTES].hex()
+    def digests(self, outputs: tuple[str, ...]) -> bytes:
+        """SHA-256 of outputs by their names, one after the other."""
+        return b"".join([self.hashes[place] for place in _places(self.names, outputs)])
 
     @property
     def counts(self) -> Counts:
         """What became of the items."""
-        return Counts(**from_json(self.rest)["counts"])
+        return Counts(**from_json(self.lines.partition(b"\n")[0]))
 
     @property
     def info(self) -> Mapping[str, Json]:
         """Small facts that later stages plan with."""
-        info: Mapping[str, Json] = from_json(self.rest)["info"]
+        info: Mapping[str, Json] = from_json(self.lines.partition(b"\n")[2])
         return info
 
 
@@ -92,17 +91,21 @@ def packed(briefs: Iterable[tuple[str, Brief]]) -> bytes:
 
 
 def unpacked(data: bytes) -> Iterator[tuple[str, Brief]]:
-    """What `packed` was given."""
-    for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(_ROWS):
+    """What `packed` was given; nothing where it is of a release that packs otherwise."""
+    file = pq.ParquetFile(pa.BufferReader(data))
+    if not file.schema_arrow.equals(_SCHEMA):
+        return
+    for batch in file.iter_batches(_ROWS):
         columns = (column.to_pylist() for column in batch.columns)
-        for mark, key, names, hashes, rest in zip(*columns, strict=True):
-            yield mark, Brief(key, _same(names), hashes, rest)
+        for mark, key, names, hashes, lines in zip(*columns, strict=True):
+            yield mark, Brief(key, _same(names), hashes, lines)
 
 
 @cache
-def _places(names: str) -> dict[str, int]:
-    """Where each output's hash begins."""
-    return {name: _SHA256_BYTES * n for n, name in enumerate(names.split())}
+def _places(names: str, outputs: tuple[str, ...]) -> tuple[slice, ...]:
+    """Where the hashes of outputs are."""
+    starts = {name: _SHA256_BYTES * n for n, name in enumerate(names.split())}
+    return tuple(slice(starts[name], starts[name] + _SHA256_BYTES) for name in outputs)
 
 
 _NAMES: dict[str, str] = {}

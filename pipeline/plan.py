@@ -4,7 +4,7 @@
 """
 
 import gc
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,7 +23,7 @@ from pipeline.stages import (
     select,
     shards,
 )
-from pipeline.stages.base import Commits, Context, Ready, Stage
+from pipeline.stages.base import Commits, Context, Reads, Ready, Stage
 from pipeline.types import Counts
 
 STAGES: tuple[Stage, ...] = (
@@ -158,6 +158,22 @@ class _Found(Commits):
     def brief(self, unit: Unit) -> Brief | None:
         return self.done[unit.stage].by_cell.get(unit.cell)
 
+    def read(self, wanted: Sequence[Reads]) -> tuple[list[Brief], bytes] | None:
+        """The commits that a unit reads, and what its fingerprint says of them; None while one is pending."""
+        briefs: list[Brief] = []
+        told: list[bytes] = []
+        for stage, outputs, cells in wanted:
+            by_cell = self.done[stage].by_cell
+            try:
+                found = [by_cell[cell] for cell in cells]
+            except KeyError:
+                return None
+            briefs += found
+            if outputs:
+                told.append("\n".join((stage, f"{len(cells)}", " ".join(outputs), *cells, "")).encode())
+                told += [brief.digests(outputs) for brief in found]
+        return briefs, b"".join(told)
+
     def info(self, unit: Unit) -> Mapping[str, Json] | None:
         brief = self.brief(unit)
         return None if brief is None else brief.info
@@ -188,40 +204,25 @@ def _plan(context: Context, ledger: Ledger) -> Plan:
         earlier_open = any(plan.ready or plan.waiting or not plan.known for plan in plans)
         cells = stage.cells(context, commits)
         for start in range(0, len(cells), _TOGETHER):
-            able: list[Ready] = []
+            able: list[tuple[Unit, str]] = []
+            reasons: list[tuple[Json, list[Brief]]] = []  # they are let go where the unit is done
             for cell in cells[start : start + _TOGETHER]:
                 unit = Unit(stage.name, cell)
-                inputs = _inputs(commits, stage.inputs(context, commits, cell))
+                inputs = commits.read(stage.inputs(context, commits, cell))
                 if inputs is None:
                     waiting.append(unit)
                 else:
-                    keys, digests = inputs
+                    read, told = inputs
                     basis = stage.basis(context, commits, cell)
-                    print_ = fingerprint(stage.name, stage.version, basis, digests)
-                    able.append(Ready(unit, print_, basis, tuple(keys)))
-            briefs = ledger.find_all([(one.unit, one.fingerprint) for one in able])
-            for one, brief in zip(able, briefs, strict=True):
+                    able.append((unit, fingerprint(stage.name, stage.version, basis, told)))
+                    reasons.append((basis, read))
+            briefs = ledger.find_all(able)
+            for (unit, print_), (basis, read), brief in zip(able, reasons, briefs, strict=True):
                 if brief is None:
-                    ready.append(one)
+                    ready.append(Ready(unit, print_, basis, tuple([one.key for one in read])))
                 else:
-                    done.by_cell[one.unit.cell] = brief
+                    done.by_cell[unit.cell] = brief
         ledger.keep(stage.name)
         known = bool(cells) or not earlier_open or stage.name in (select.STAGE.name, exports.STAGE.name)
         plans.append(StagePlan(stage, done, tuple(ready), tuple(waiting), known))
     return Plan(tuple(plans))
-
-
-def _inputs(
-    commits: _Found, wanted: Mapping[Unit, tuple[str, ...]]
-) -> tuple[list[str], dict[str, str]] | None:
-    """Keys of a unit's input commits, and content digests by ``stage/cell/output``; None while one is pending."""
-    keys: list[str] = []
-    digests: dict[str, str] = {}
-    for source, names in wanted.items():
-        found = commits.brief(source)
-        if found is None:
-            return None
-        keys.append(found.key)
-        for name in names:
-            digests[f"{source.stage}/{source.cell}/{name}"] = found.sha256(name)
-    return keys, digests

@@ -100,9 +100,10 @@ class Tallies:
         sums: dict[tuple[str, int], tuple[Counter[str], Counter[str], Counter[str]]] = {}
         for info in infos:  # a big dataset has a hundred thousand: no value for each on the way
             for row in info:
-                numbers, *by_reason = sums.setdefault(
-                    (row["annotator"], row["task"]), (Counter(), Counter(), Counter())
-                )
+                key = (row["annotator"], row["task"])
+                if key not in sums:
+                    sums[key] = (Counter(), Counter(), Counter())
+                numbers, *by_reason = sums[key]
                 for name in _NUMBERS:
                     numbers[name] += row[name]
                 for name, total in zip(_BY_REASON, by_reason, strict=True):

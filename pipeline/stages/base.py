@@ -9,7 +9,7 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -156,6 +156,24 @@ class Result:
     info: dict[str, Json] = field(default_factory=dict)
 
 
+class Reads(NamedTuple):
+    """What a unit reads of units of an earlier stage.
+
+    Attributes
+    ----------
+    stage
+        The earlier stage.
+    outputs
+        Names of the outputs that it reads of each; none where they only have to be done.
+    cells
+        The cells of those units, in an order that follows from the unit alone.
+    """
+
+    stage: str
+    outputs: tuple[str, ...]
+    cells: Sequence[str]
+
+
 @dataclass(frozen=True)
 class Stage:
     """A stage: which units it wants, what decides their content, and how to make them.
@@ -169,7 +187,7 @@ class Stage:
     basis
         Semantic config and source identities of one unit, as JSON.
     inputs
-        Units that one unit reads, with the names of the outputs it reads from each.
+        Units that one unit reads, and their outputs.
     run
         Makes units. Called with one unit, or with those of a lane where there are `lanes`; yields
         ``(work, result)`` as soon as a unit's outputs are in the store.
@@ -182,7 +200,7 @@ class Stage:
     version: int
     cells: "Callable[[Context, Commits], Sequence[str]]"
     basis: "Callable[[Context, Commits, str], Json]"
-    inputs: "Callable[[Context, Commits, str], Mapping[Unit, tuple[str, ...]]]"
+    inputs: "Callable[[Context, Commits, str], Sequence[Reads]]"
     run: Callable[[Context, Sequence[Work]], Iterator[tuple[Work, Result]]]
     lanes: Callable[[DatasetConfig], int | None] = lambda _config: None
 

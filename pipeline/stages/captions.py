@@ -5,7 +5,7 @@ finished with its last patch.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -29,7 +29,7 @@ from pipeline.evidence import Evidence
 from pipeline.facts.io import facts_of
 from pipeline.ids import Json, digest
 from pipeline.ledger import Commit, Ledger, Unit
-from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, read_table
+from pipeline.stages.base import Commits, Context, Reads, Result, Stage, Work, put_table, read_table
 from pipeline.stages.basis import scenes_basis, shared_basis
 from pipeline.tables import CAPTIONS
 from pipeline.types import Counts, Scene
@@ -39,7 +39,7 @@ _ABANDONED = timedelta(days=30)
 
 
 def _basis(context: Context, _commits: Commits, cell: str) -> Json:
-    return {"shared": shared_basis(context, _shared), "scenes": scenes_basis(context, cell, _about)}
+    return f"{shared_basis(context, _shared)} {scenes_basis(context, cell, _about)}"
 
 
 def _shared(context: Context) -> Json:
@@ -54,8 +54,8 @@ def _about(scene: Scene) -> Json:
     return [scene.id, scene.gsd_m]
 
 
-def _inputs(_context: Context, _commits: Commits, cell: str) -> Mapping[Unit, tuple[str, ...]]:
-    return {Unit("facts", cell): ("patches", "facts", "names"), Unit("pixels", cell): ("index",)}
+def _inputs(_context: Context, _commits: Commits, cell: str) -> Sequence[Reads]:
+    return Reads("facts", ("patches", "facts", "names"), (cell,)), Reads("pixels", ("index",), (cell,))
 
 
 def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:

@@ -1,17 +1,16 @@
 """Stage `elements`: the OSM files spread over the cells, all pending cells in one pass over the files."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.grid import neighbourhood
 from pipeline.ids import Json
-from pipeline.ledger import Unit
 from pipeline.osm.areas import AREA_RULES_SHA256
 from pipeline.osm.partition import NOWHERE, CellElements, partition
 from pipeline.osm.pbf import KEYS, read_elements
 from pipeline.osm.several import partition_files
-from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, scratch
+from pipeline.stages.base import Commits, Context, Reads, Result, Stage, Work, put_table, scratch
 from pipeline.stages.basis import shared_basis
 
 logger = logging.getLogger("skyteller")
@@ -27,7 +26,7 @@ def _cells(context: Context, _commits: Commits) -> Sequence[str]:
 
 
 def _basis(context: Context, _commits: Commits, _cell: str) -> Json:
-    return {"shared": shared_basis(context, _shared)}
+    return shared_basis(context, _shared)
 
 
 def _shared(context: Context) -> Json:
@@ -39,8 +38,8 @@ def _shared(context: Context) -> Json:
     }
 
 
-def _inputs(_context: Context, _commits: Commits, _cell: str) -> Mapping[Unit, tuple[str, ...]]:
-    return {}
+def _inputs(_context: Context, _commits: Commits, _cell: str) -> Sequence[Reads]:
+    return ()
 
 
 def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:

@@ -1,14 +1,13 @@
 """Stage `exports`: whole assets exported to a bucket, for ``imagery.method: export``. One unit a scene."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from pipeline.ids import Json
 from pipeline.imagery.earthengine.exports import run_exports
 from pipeline.imagery.earthengine.source import export_service
 from pipeline.imagery.usage import Usage, put_usage
-from pipeline.ledger import Unit
 from pipeline.sources import EarthEngineSource
-from pipeline.stages.base import Commits, Context, Result, Stage, Work, scenes_used
+from pipeline.stages.base import Commits, Context, Reads, Result, Stage, Work, scenes_used
 from pipeline.types import Counts
 
 
@@ -18,11 +17,9 @@ def exporting(context: Context) -> EarthEngineSource | None:
     return source if isinstance(source, EarthEngineSource) and source.method == "export" else None
 
 
-def exports_of(context: Context, commits: Commits, cell: str) -> Mapping[Unit, tuple[str, ...]]:
+def exports_of(context: Context, commits: Commits, cell: str) -> Sequence[Reads]:
     """The exports that a cell's pixels are cut from; they decide when, not what, so none of their content."""
-    if exporting(context) is None:
-        return {}
-    return {Unit("exports", scene): () for scene in scenes_used(commits, cell)}
+    return () if exporting(context) is None else (Reads("exports", (), scenes_used(commits, cell)),)
 
 
 def _cells(context: Context, commits: Commits) -> Sequence[str]:
@@ -39,8 +36,8 @@ def _basis(context: Context, _commits: Commits, scene: str) -> Json:
     }
 
 
-def _inputs(_context: Context, _commits: Commits, _cell: str) -> Mapping[Unit, tuple[str, ...]]:
-    return {}
+def _inputs(_context: Context, _commits: Commits, _cell: str) -> Sequence[Reads]:
+    return ()
 
 
 def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:

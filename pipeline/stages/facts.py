@@ -1,6 +1,6 @@
 """Stage `facts`: what the map says about each patch of a cell, before any pixel is read, and what it names there."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -17,19 +17,18 @@ from pipeline.osm.outside import WiderVocabulary
 from pipeline.osm.qualifiers import load_qualifiers
 from pipeline.osm.vocabulary import FEATURE_KEYS, load_vocabulary
 from pipeline.osm.wiki import Wiki
-from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table, read_table
+from pipeline.stages.base import Commits, Context, Reads, Result, Stage, Work, put_table, read_table
 from pipeline.stages.basis import scenes_basis, shared_basis
 from pipeline.tables import ELEMENTS, FACTS, NAMES
 from pipeline.types import Bounds, Counts, Reason, Scene
 
 
-def _inputs(_context: Context, _commits: Commits, cell: str) -> Mapping[Unit, tuple[str, ...]]:
-    elements = {Unit("elements", name): ("elements",) for name in neighbourhood(cell)}
-    return {Unit("patches", cell): ("patches",)} | elements
+def _inputs(_context: Context, _commits: Commits, cell: str) -> Sequence[Reads]:
+    return Reads("patches", ("patches",), (cell,)), Reads("elements", ("elements",), neighbourhood(cell))
 
 
 def _basis(context: Context, _commits: Commits, cell: str) -> Json:
-    return {"shared": shared_basis(context, _shared), "scenes": scenes_basis(context, cell, _about)}
+    return f"{shared_basis(context, _shared)} {scenes_basis(context, cell, _about)}"
 
 
 def _shared(context: Context) -> Json:

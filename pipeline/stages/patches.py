@@ -1,6 +1,6 @@
 """Stage `patches`: the windows of a cell, chosen before any pixel is read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -9,20 +9,16 @@ import shapely
 from pipeline.grid import cell_bounds, window_outlines
 from pipeline.ids import Json
 from pipeline.imagery.sampling import Windows, choose_windows
-from pipeline.ledger import Unit
 from pipeline.sources import EarthEngineSource
-from pipeline.stages.base import Commits, Context, Result, Stage, Work, put_table
+from pipeline.stages.base import Commits, Context, Reads, Result, Stage, Work, put_table
 from pipeline.stages.basis import once, scenes_basis, scenes_near, shared_basis
 from pipeline.tables import BOX, PATCHES
 from pipeline.types import Counts, Scene
 
 
 def _basis(context: Context, _commits: Commits, cell: str) -> Json:
-    return {
-        "shared": shared_basis(context, _shared),
-        "area": None if cell in once(context, _inside) else _part(context, cell),
-        "scenes": scenes_basis(context, cell, _about, ranked=True),
-    }
+    area = "whole" if cell in once(context, _inside) else _part(context, cell)
+    return f"{shared_basis(context, _shared)} {area} {scenes_basis(context, cell, _about, ranked=True)}"
 
 
 def _shared(context: Context) -> Json:
@@ -65,8 +61,8 @@ def _mosaic(context: Context) -> bool:
     return isinstance(imagery, EarthEngineSource) and imagery.edges == "mosaic"
 
 
-def _inputs(_context: Context, _commits: Commits, _cell: str) -> Mapping[Unit, tuple[str, ...]]:
-    return {}
+def _inputs(_context: Context, _commits: Commits, _cell: str) -> Sequence[Reads]:
+    return ()
 
 
 def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:

@@ -4,7 +4,7 @@ Windows come in whatever order suits their source. Finished ones are flushed as 
 worker loses seconds and asks for nothing twice; at the end all are written in the order of the patches.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from pipeline.ledger import Ledger, Unit
 from pipeline.stages.base import (
     Commits,
     Context,
+    Reads,
     Result,
     Stage,
     Work,
@@ -53,17 +54,15 @@ _PARTS = "parts/pixels"
 _SELECT = Unit("select", "all")
 
 
-def _inputs(context: Context, commits: Commits, cell: str) -> Mapping[Unit, tuple[str, ...]]:
-    limited: dict[Unit, tuple[str, ...]] = {} if context.config.sampling.limit is None else {_SELECT: ()}
-    return {Unit("facts", cell): ("patches",), **limited, **exports_of(context, commits, cell)}
+def _inputs(context: Context, commits: Commits, cell: str) -> Sequence[Reads]:
+    limited = () if context.config.sampling.limit is None else (Reads(_SELECT.stage, (), (_SELECT.cell,)),)
+    return (Reads("facts", ("patches",), (cell,)), *limited, *exports_of(context, commits, cell))
 
 
 def _basis(context: Context, commits: Commits, cell: str) -> Json:
-    return {
-        "shared": shared_basis(context, _shared),
-        "cutoff": None if context.config.sampling.limit is None else _cutoff(commits),
-        "scenes": named_scenes_basis(context, scenes_used(commits, cell), _about),
-    }
+    cutoff = "all" if context.config.sampling.limit is None else repr(_cutoff(commits))
+    scenes = named_scenes_basis(context, scenes_used(commits, cell), _about)
+    return f"{shared_basis(context, _shared)} {cutoff} {scenes}"
 
 
 def _shared(context: Context) -> Json:
@@ -80,11 +79,10 @@ def _about(scene: Scene) -> Json:
     return [scene.id, list(scene.pixels.identity)]
 
 
-def _cutoff(commits: Commits) -> Json:
+def _cutoff(commits: Commits) -> float:
     """The rank of the last patch within the limit."""
     info: Any = commits.info(_SELECT)
-    cutoff: Json = info["cutoff"]
-    return cutoff
+    return float(info["cutoff"])
 
 
 def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:

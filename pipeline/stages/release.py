@@ -26,7 +26,17 @@ from pipeline.release.report import REPORT, make_report
 from pipeline.release.sample import OSM_ATTRIBUTION, OSM_LICENSE, Sample, sample_schema
 from pipeline.release.splits import SPLITS
 from pipeline.release.statistics import Figures
-from pipeline.stages.base import Commits, Context, Result, Stage, Work, capture_date, read_table, scratch
+from pipeline.stages.base import (
+    Commits,
+    Context,
+    Reads,
+    Result,
+    Stage,
+    Work,
+    capture_date,
+    read_table,
+    scratch,
+)
 from pipeline.stages.shards import planned_shards
 from pipeline.types import Asset, Counts, OsmFile, RasterFile
 
@@ -35,9 +45,8 @@ def _cells(context: Context, commits: Commits) -> Sequence[str]:
     return () if planned_shards(context, commits) is None else (context.config.name,)
 
 
-def _inputs(context: Context, commits: Commits, _cell: str) -> Mapping[Unit, tuple[str, ...]]:
-    shards = planned_shards(context, commits) or {}
-    return {Unit("shards", shard): ("shard", "rows") for shard in shards}
+def _inputs(context: Context, commits: Commits, _cell: str) -> Sequence[Reads]:
+    return (Reads("shards", ("shard", "rows"), tuple(planned_shards(context, commits) or ())),)
 
 
 def _basis(context: Context, commits: Commits, _cell: str) -> Json:

@@ -1,7 +1,7 @@
 """Stage `samples`: patch, facts, captions and quality of a cell put together, and the split of each."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 from pipeline.evidence import Caption, Task
 from pipeline.facts.io import facts_of
 from pipeline.ids import Json
-from pipeline.ledger import Unit
 from pipeline.release.sample import Content, Provenance, Quality, make_sample, place, place_box
 from pipeline.release.splits import split_of
 from pipeline.stages.base import (
     Commits,
     Context,
+    Reads,
     Result,
     Stage,
     Work,
@@ -30,7 +30,7 @@ from pipeline.types import Counts, Patch, Scene
 
 
 def _basis(context: Context, _commits: Commits, cell: str) -> Json:
-    return {"shared": shared_basis(context, _shared), "scenes": scenes_basis(context, cell, _about)}
+    return f"{shared_basis(context, _shared)} {scenes_basis(context, cell, _about)}"
 
 
 def _shared(context: Context) -> Json:
@@ -49,12 +49,12 @@ def _about(scene: Scene) -> Json:
     return [scene.id, scene.crs, list(scene.transform), date, scene.gsd_m]
 
 
-def _inputs(_context: Context, _commits: Commits, cell: str) -> Mapping[Unit, tuple[str, ...]]:
-    return {
-        Unit("facts", cell): ("patches", "facts"),
-        Unit("pixels", cell): ("index",),
-        Unit("captions", cell): ("captions",),
-    }
+def _inputs(_context: Context, _commits: Commits, cell: str) -> Sequence[Reads]:
+    return (
+        Reads("facts", ("patches", "facts"), (cell,)),
+        Reads("pixels", ("index",), (cell,)),
+        Reads("captions", ("captions",), (cell,)),
+    )
 
 
 def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:

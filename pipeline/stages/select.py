@@ -1,17 +1,16 @@
 """Stage `select`: the one global choice, which patches lie within ``sampling.limit``. Wanted only with a limit."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from pipeline.ids import Json
-from pipeline.ledger import Unit
-from pipeline.stages.base import Commits, Context, Result, Stage, Work, read_table
+from pipeline.stages.base import Commits, Context, Reads, Result, Stage, Work, read_table
 from pipeline.types import Counts, Reason
 
 
-def _inputs(context: Context, _commits: Commits, _cell: str) -> Mapping[Unit, tuple[str, ...]]:
-    return {Unit("facts", cell): ("patches",) for cell in context.cells}
+def _inputs(context: Context, _commits: Commits, _cell: str) -> Sequence[Reads]:
+    return (Reads("facts", ("patches",), context.cells),)
 
 
 def _basis(context: Context, _commits: Commits, _cell: str) -> Json:

@@ -23,6 +23,7 @@ from pipeline.release.tar import Packed, write_tar
 from pipeline.stages.base import (
     Commits,
     Context,
+    Reads,
     Result,
     Stage,
     Work,
@@ -113,11 +114,9 @@ def _basis(context: Context, commits: Commits, shard: str) -> Json:
     }
 
 
-def _inputs(context: Context, commits: Commits, shard: str) -> Mapping[Unit, tuple[str, ...]]:
+def _inputs(context: Context, commits: Commits, shard: str) -> Sequence[Reads]:
     cells = [part.cell for part in _ranges(context, commits, shard)]
-    return {Unit("samples", cell): ("samples",) for cell in cells} | {
-        Unit("pixels", cell): ("images",) for cell in cells
-    }
+    return Reads("samples", ("samples",), cells), Reads("pixels", ("images",), cells)
 
 
 def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result]]:

@@ -8,8 +8,10 @@ import traceback
 from collections import deque
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from queue import Empty, SimpleQueue
 from typing import Self, TypeAlias
@@ -46,6 +48,12 @@ def run_here(context: Context, jobs: Sequence[Job], allowance: Allowance | None)
         return
     with Pool(context, min(max(runtime.workers, lanes), len(jobs)), allowance) as pool:
         yield from pool.run(jobs)
+
+
+def warm_up() -> None:
+    """Start the process that workers are forked from: it is ready in a second or two, on another core."""
+    _forkserver()
+    forkserver.ensure_running()
 
 
 class Pool:
@@ -146,8 +154,7 @@ class _Worker:
     def start(self, job: Job) -> None:
         """Hand over a job."""
         if self._process is None:
-            methods = multiprocessing.get_context("forkserver")
-            methods.set_forkserver_preload(["pipeline.plan"])
+            methods = _forkserver()
             ours, theirs = methods.Pipe()
             process = methods.Process(target=_serve, args=(theirs, *self._given))
             process.start()
@@ -178,6 +185,12 @@ class _Worker:
         if process is not None:
             self.pipe.close()
         return process
+
+
+def _forkserver() -> ForkServerContext:
+    methods = multiprocessing.get_context("forkserver")
+    methods.set_forkserver_preload(["pipeline.plan"])
+    return methods
 
 
 def _stop(workers: Collection[_Worker]) -> None:

@@ -12,6 +12,7 @@ from pipeline.cli.app import app, run_build
 from pipeline.configfile import load_config
 from pipeline.engine import Outcome
 from pipeline.errors import Misconfigured
+from pipeline.pool import warm_up
 from pipeline.show import console, progress
 from pipeline.stages.base import Context
 
@@ -45,6 +46,7 @@ def run_build_or_flow(
         return run_build(path, workers, budget, share)
     _prepare()
     _find_server()
+    warm_up()  # while Prefect is imported
     from flows.local import build_here  # noqa: PLC0415 - heavy, and not always installed
 
     with progress() as tell:

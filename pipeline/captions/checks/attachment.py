@@ -124,6 +124,9 @@ class Attachment(Clause):
         if kind in (Kind.MEASURE, Kind.EXTENT) and not self.last and items and items[at + 1].said == "of":
             self.waiting.append((kind, value, said))
             return
+        if kind is Kind.PLACE and self._flanking() and self.last is not None:
+            self.claim(kind, value, said, ((self.last,),))
+            return
         if kind is Kind.EXTENT and (self.scene or not self.last):
             self.reading.extent_m += [("m", *side) for side in value]
             return
@@ -174,11 +177,16 @@ class Attachment(Clause):
                 self.go_along(value, said)
         self.reading.claims.append(Claim(kind, value, said, about, (), spare))
 
+    def _flanking(self) -> bool:
+        """Whether the thing named last is one of two between which something lies: "a park on the left and ..."."""
+        fronted = bool(self.waiting) and self.waiting[-1][0] is Kind.RELATION and self.previous == "noun"
+        return bool(self.between) or (fronted and self.fronted[0] in ("between", "parts"))
+
     def go_along(self, value: Value, said: str) -> None:
         """What lies beside, on or in a thing is near the place that is said of that thing."""
         claims = self.reading.claims
         if claims and claims[-1].kind is Kind.RELATION and claims[-1].value in _BESIDE:
-            _, _, _, about, others, _ = claims[-1]
+            about, others = claims[-1].about, claims[-1].others
             told = {m for claim in claims if claim.kind in _LOCATING for m in claim.about[0][:1]}
             if self.last in others[0] and not any(group[0] in told for group in about):
                 claims.insert(-1, Claim(Kind.PLACE, (value[0], "near"), said, about))

@@ -18,7 +18,7 @@ _IMPLIED = {
     "needleleaved": {"coniferous"}, "coniferous": {"needleleaved", "conifer", "evergreen"}, "conifer": {"coniferous"}, "conifers": {"coniferous"},
     "broadleaved": {"deciduous", "broadleaf"}, "broadleaf": {"broadleaved", "deciduous"}, "corn": {"maize"}, "maize": {"corn"},
     "livestock": {"cattle", "sheep", "pig", "cow", "horse", "poultry", "feedlot", "stable", "goat", "animal", "dairy"},
-    "grey": {"gray"}, "grassy": {"grass", "grassland", "meadow", "park"}, "sandy": {"sand", "beach"}, "rocky": {"rock"},
+    "old": {"historic", "old"}, "historic": {"old"}, "grey": {"gray"}, "grassy": {"grass", "grassland", "meadow", "park"}, "sandy": {"sand", "beach"}, "rocky": {"rock"},
     "reddish": {"red"}, "brownish": {"brown"}, "greenish": {"green"}, "whitish": {"white"}, "grayish": {"gray"},
     "natural": {"grass", "pool"}, "artificial": {"artificial"}, "covered": {"covered"}, "dry": {"dry", "intermittent"},
     "seasonal": {"intermittent"}, "disused": {"disused", "derelict", "abandoned"}, "abandoned": {"disused", "derelict", "abandoned"},

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from pipeline.captions.checks.claims import FROM, REASONS, Claim, Group, Kind, Mention
 from pipeline.captions.checks.holding import holds
+from pipeline.captions.checks.places import lies
 from pipeline.captions.checks.relations import related
 from pipeline.captions.checks.scene import Scene
 from pipeline.captions.checks.sides import cells, covered
@@ -45,7 +46,7 @@ def unfounded(claims: list[Claim], scene: Scene) -> list[tuple[Reason, str]]:
             ]
     for claim in rest:
         if claim.kind is Kind.RELATION:
-            if not _relation_holds(claim):
+            if not _relation_holds(claim, scene):
                 reason = (
                     Reason.WRONG_PLACE if str(claim.value)[:4] in ("dir ", "side") else Reason.WRONG_RELATION
                 )
@@ -141,7 +142,7 @@ def _summed(claim: Claim, scene: Scene) -> bool:
     return len(facts) > 1 and len(facts) == len(named) and holds(claim, _together([*facts.values()]), scene)
 
 
-def _relation_holds(claim: Claim) -> bool:
+def _relation_holds(claim: Claim, scene: Scene) -> bool:
     family = str(claim.value)
     if any(mention.negated for group in (*claim.about, *claim.others) for mention in group):
         return True
@@ -157,9 +158,11 @@ def _relation_holds(claim: Claim) -> bool:
             if len(claim.others) > 1
             else [None]
         )
+        if family.startswith("ratio "):
+            others = [f for f in others if f.share]
         if not ones or not others:  # a thing that is not there has been found already
             continue
-        if family == "inside" and {f.id for f in ones} == {f.id for f in others}:
+        if family in ("inside", "owns") and {f.id for f in ones} == {f.id for f in others}:
             continue
         if (family != "outside" and not sized and _made_of(group, claim.others[0])) or (
             not strict and not sized and _is_whole(claim.others[0])
@@ -173,6 +176,10 @@ def _relation_holds(claim: Claim) -> bool:
             for c in thirds
             if a.id != b.id or family in ("between", "parts")
         ]
+        if not pairs and family.startswith(("side ", "dir ")):  # "covers half of the image, on its right side"
+            letters = family.partition(" ")[2]
+            failed += not any(lies(fact, letters, "part", scene.side_m) for fact in ones)
+            continue
         if not pairs or not every(related(a, b, c, family) for a, b, c in pairs):
             failed += 1
     return not failed or (failed < len(claim.about) and not strict)

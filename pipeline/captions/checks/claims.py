@@ -22,6 +22,7 @@ class Kind(StrEnum):
     WHOLE = "whole"  # nothing: cut off nowhere
     EDGE = "edge"  # side letters: cut off there
     REACH = "reach"  # side letters: ends there
+    SIDES = "sides"  # (smallest, largest): number of the image's edges that cut it off
     COURSE = "course"  # (side letters, side letters): from, to
     AXIS = "axis"  # NS, EW, NESW, NWSE, DIAG
     ATTRIBUTE = "attribute"  # word
@@ -47,6 +48,7 @@ REASONS = {
     Kind.EDGE: Reason.WRONG_PLACE,
     Kind.WHOLE: Reason.WRONG_PLACE,
     Kind.REACH: Reason.WRONG_PLACE,
+    Kind.SIDES: Reason.WRONG_PLACE,
     Kind.COURSE: Reason.WRONG_DIRECTION,
     Kind.AXIS: Reason.WRONG_DIRECTION,
     Kind.ATTRIBUTE: Reason.WRONG_ATTRIBUTE,
@@ -73,6 +75,8 @@ class Mention:
         Form of the noun.
     negated
         Whether the text says that there is none.
+    excused
+        Whether it need not be there: "no house lies in the park".
     candidates
         Facts it may speak of; filled by the review.
     uncounted
@@ -86,6 +90,7 @@ class Mention:
     plural: bool = False
     mass: bool = False
     negated: bool = False
+    excused: bool = False
     candidates: list[Fact] = field(default_factory=list)
     uncounted: set[str] = field(default_factory=set)
     collective: bool = False
@@ -108,7 +113,7 @@ class Claim(NamedTuple):
     """Something said of a thing: one mention of each group of `about` must bear it out.
 
     `others` are the groups of the second things of relations; `spare` are things of the same clause of which English
-    lets it be said as well: it is borne out where one of them does so.
+    lets it be said as well: it is borne out where one of them does so. What is negated must not be so.
     """
 
     kind: Kind
@@ -117,6 +122,13 @@ class Claim(NamedTuple):
     about: tuple[Group, ...]
     others: tuple[Group, ...] = ()
     spare: Sequence[Mention] = ()
+    negated: bool = False
+
+    def denied(self) -> "Claim":
+        """The claim that this is not so."""
+        if self.kind is Kind.RELATION:
+            return self._replace(value=f"not {self.value}")
+        return self._replace(negated=True, spare=())
 
 
 @dataclass(slots=True)

@@ -5,6 +5,8 @@ from pipeline.captions.checks.grammar import TELLS_NOTHING
 from pipeline.captions.checks.lexicon import Item
 from pipeline.types import Reason
 
+_DENIABLE = frozenset([Kind.PLACE, Kind.TOWARD, Kind.EDGE, Kind.REACH, Kind.SIDES, Kind.RELATION, Kind.COURSE, Kind.AXIS])
+
 _THEY = frozenset(["they", "them", "these", "those", "their"])
 
 
@@ -18,6 +20,7 @@ class Clause:
         "between",
         "by",
         "conjoined",
+        "denial",
         "denied",
         "edge",
         "excepted",
@@ -70,6 +73,7 @@ class Clause:
         self.said = 0
         self.follows = ""
         self.denied = False
+        self.denial: int | None = None
         self.excepted = False
         self.leaving = False
         self.meant: list[Mention] = []
@@ -129,6 +133,20 @@ class Clause:
         """What follows "no houses in" is not denied."""
         mentions = self.reading.mentions
         self.negated = self.negated and not (mentions and mentions[-1].negated)
+
+    def deny(self) -> None:
+        """What is claimed from here on is said not to be so."""
+        if self.denial is None:
+            self.denial = len(self.reading.claims)
+
+    def end_denial(self) -> None:
+        """Negate what was claimed since the denial, as far as it is about places and relations."""
+        if self.denial is not None:
+            claims = self.reading.claims
+            for at in range(self.denial, len(claims)):
+                if claims[at].kind in _DENIABLE:
+                    claims[at] = claims[at].denied()
+            self.denial = None
 
     def new_clause(self) -> None:
         """Forget the subject, not what was spoken of."""

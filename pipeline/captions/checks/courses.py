@@ -19,7 +19,11 @@ def courses(items: list[Item]) -> list[Item]:
             found[-1].said in _FROM or found[-1].said in _CONNECTS or found[-1].said == "between"
         ):
             found.pop()
-        found.append(Item("course", (item.value[0], items[second].value[0]), said))
+        if found and found[-1].said.endswith(" between"):  # "runs between"
+            found[-1] = Item("verb", "", found[-1].said.removesuffix(" between"))
+        other = items[second]
+        end = other.value if other.kind == "toward" else other.value[0]
+        found.append(Item("course", (item.value[0], end), said))
         at = second + 1
     return found
 
@@ -27,6 +31,8 @@ def courses(items: list[Item]) -> list[Item]:
 def _other_end(items: list[Item], at: int, found: list[Item]) -> int:
     """The index of the place with which the place at an index makes a course; that index where there is none."""
     second = at + 1
+    if items[second].kind == "toward" and found and found[-1].said in _STARTS:  # "from the left edge to the right"
+        return second
     while items[second].said in _LEADING:
         second += 1
     if items[second].kind != "place":
@@ -47,7 +53,7 @@ def _between(found: list[Item]) -> bool:
     before = found[-1] if found else STOP
     if before.kind == "article" and len(found) > 1:
         before = found[-2]
-    return before.said == "between"
+    return before.said.endswith("between")
 
 
 _LEADING = frozenset(

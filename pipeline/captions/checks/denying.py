@@ -7,13 +7,24 @@ from pipeline.captions.checks.referring import Referring
 from pipeline.types import Reason
 
 
+_NONE_OF = frozenset(["none of", "neither of"])
+_SITES = frozenset(["site", "ground"])
+"""Words for the image that with "the" may speak of a thing named before."""
+_SAID_OF = frozenset(["reach", "beyond", "place", "relation", "toward", "verb", "region"])
+"""What follows a negation of something said, rather than of a thing."""
+_DENIES = {"neither": _SAID_OF, "nor": _SAID_OF, "without": frozenset(["reach", "beyond"])}
+
+
 class Denying(Referring):
     """Reads negations, words for the image, and what no caption may say."""
 
     __slots__ = ()
 
-    def _on_negation(self, item: Item, _items: list[Item], _at: int) -> None:
+    def _on_negation(self, item: Item, items: list[Item], at: int) -> None:
         self.flush()
+        if item.said in _NONE_OF or next_content(items, at).kind in _DENIES.get(item.said, ()):
+            self.deny()
+            return
         self.negated = True
         if item.said in ABSENT and self.since:
             for mention in self.since:
@@ -21,8 +32,11 @@ class Denying(Referring):
             self.negated = False
 
     def _on_not(self, item: Item, items: list[Item], at: int) -> None:
-        if next_content(items, at).kind == "attr":  # "a road that is not paved"
+        follows = next_content(items, at).kind
+        if follows == "attr":  # "a road that is not paved"
             self.denied = True
+        elif follows in _SAID_OF:  # "does not touch the edge"
+            self.deny()
         else:
             self.reading.faults.append((Reason.WRONG_NEGATION, item.said))
 
@@ -30,7 +44,11 @@ class Denying(Referring):
         self.flush()
         self.excepted = True
 
-    def _on_scene(self, _item: Item, items: list[Item], at: int) -> None:
+    def _on_scene(self, item: Item, items: list[Item], at: int) -> None:
+        named = item.said.removeprefix("the ") in _SITES and (item.said in _SITES) is (self.article == "the")
+        if named and (self.before or self.prior) and not self.since:
+            self._on_pron(Item("pron", "", "it"), items, at)  # "The site measures 80 by 50 m."
+            return
         self.modifiers = [m for m in self.modifiers if m[0] is Kind.PLACE]
         self.article = ""
         self.end_negation()

@@ -20,6 +20,7 @@ TRAILING = {
     "extent": Kind.EXTENT,
     "share": Kind.SHARE,
     "course": Kind.COURSE,
+    "sides": Kind.SIDES,
     "toward": Kind.TOWARD,
     "wide": Kind.WIDE,
     "whole": Kind.WHOLE,
@@ -108,6 +109,24 @@ def next_content(items: list[Item], at: int) -> Item:
     while items[ahead].kind in ("article", "plain"):
         ahead += 1
     return items[ahead]
+
+
+def names_edge(items: list[Item], at: int) -> bool:
+    """Whether the image, or its edge as such, comes next: "is cut off by the edge of the image"."""
+    follows = next_content(items, at)
+    return follows.kind == "scene" or (follows.kind == "region" and follows.value == "edge")
+
+
+def says_where(items: list[Item], at: int) -> bool:
+    """Whether a verb follows, and after it where something is or what it does to another thing."""
+    follows = items[at + 1]
+    if follows.kind == "verb":
+        return next_content(items, at + 1).kind in ("relation", "place", "reach", "beyond", "toward")
+    return follows.kind in ("reach", "beyond") or (follows.kind == "relation" and follows.said[:4] in _LIES)
+
+
+_LIES = frozenset(["lies", "lie ", "stan", "sits", "cros", "touc"])
+"""How relations with verbs begin."""
 
 
 FINITE = frozenset(

@@ -6,12 +6,15 @@ from pipeline.captions.checks import attributes, places
 from pipeline.captions.checks.claims import Claim, Kind
 from pipeline.captions.checks.relations import holders, related
 from pipeline.captions.checks.scene import Scene
+from pipeline.captions.checks.sides import EDGES
 from pipeline.evidence import Fact
 from pipeline.types import GeometryKind
 
 
 def holds(claim: Claim, fact: Fact, scene: Scene, uncounted: bool = False) -> bool:  # noqa: FBT001, FBT002
     """Whether a fact bears a claim out; `uncounted` where it is made of such things, in unknown number."""
+    if claim.negated:
+        return not _in_part(claim, fact, scene)
     if (
         uncounted
         and claim.kind is Kind.COUNT
@@ -21,9 +24,21 @@ def holds(claim: Claim, fact: Fact, scene: Scene, uncounted: bool = False) -> bo
         low, high = claim.value
         if low == high == 1:
             return claim.about[0][0].concept not in _ONE_OF_MANY
+        if claim.about[0][0].concept.endswith(_PARCELS) and low <= fact.count <= high:
+            return True  # five areas of farmland are five fields
         return high > 1.5 and not (low == high or _exact(claim.value))
     if uncounted and planted_in_rows(claim):
         return True
+    return _HOLDS[claim.kind](claim, fact, scene)
+
+
+def _in_part(claim: Claim, fact: Fact, scene: Scene) -> bool:
+    """Whether a claim holds of a thing, or of some of a group, or at one of several edges."""
+    if claim.kind in (Kind.EDGE, Kind.REACH):
+        named = [EDGES[letter] for letter in str(claim.value) if letter in EDGES]
+        return any(edge in fact.edges for edge in named) if named else bool(fact.edges)
+    if claim.kind is Kind.PLACE and fact.count > 1:
+        return places.lies(fact, claim.value[0], "some", scene.side_m)
     return _HOLDS[claim.kind](claim, fact, scene)
 
 
@@ -59,6 +74,9 @@ def _aligned(claim: Claim, fact: Fact, scene: Scene) -> bool:
 
 def _looks(claim: Claim, fact: Fact, scene: Scene) -> bool:
     word = str(claim.value).partition(" ")[2]
+    number, _, tracks = word.partition("-")
+    if tracks == "track" and fact.count > 1:  # two railway tracks are a two-track railway
+        return _TRACKS.get(number) == fact.count
     return attributes.looks(fact, word) or (word.startswith("fenced") and scene.fenced(fact))
 
 
@@ -73,6 +91,7 @@ _HOLDS: dict[Kind, Callable[[Claim, Fact, Scene], bool]] = {
     Kind.WHOLE: lambda _c, f, _s: not f.edges,
     Kind.EDGE: lambda c, f, _s: places.cut_off(f, str(c.value)),
     Kind.REACH: lambda c, f, _s: places.reaches(f, str(c.value)),
+    Kind.SIDES: lambda c, f, _s: c.value[0] <= len(f.edges) <= c.value[1],
     Kind.COURSE: lambda c, f, s: places.runs(f, c.value[0], c.value[1], s.side_m),
     Kind.AXIS: _aligned,
     Kind.ATTRIBUTE: _looks,
@@ -103,6 +122,10 @@ _IN_ROWS = frozenset(
      "photovoltaic panel", "panel", "solar module"]
 )  # fmt: skip
 """Things that are planted or set up in rows wherever an area is made of them."""
+
+_TRACKS = {"double": 2, "two": 2, "three": 3, "four": 4}
+
+_PARCELS = ("field", "plot", "parcel")
 
 _ONE_OF_MANY = frozenset(
     ["tree", "house", "building", "home", "greenhouse", "garage", "vine", "bush", "shrub", "grave"]

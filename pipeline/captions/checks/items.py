@@ -6,6 +6,7 @@ from pipeline.captions.checks.comparing import compared
 from pipeline.captions.checks.lexicon import STOP, Entry, Item, Lexicon, Trie, lexicon
 from pipeline.captions.checks.numbers import numbered
 from pipeline.captions.checks.placing import placed
+from pipeline.captions.checks.ratios import WORDS, ratios
 from pipeline.captions.checks.words import Words
 
 _INTEGER = re.compile(r"\d[\d,]*(?:\.\d+)?$")
@@ -31,7 +32,11 @@ def items_of(
         Noun phrases of the facts at hand that the tables lack.
     """
     items = _phrases(words, lexicon, own, nouns)
-    return placed(numbered(compared(items) if "than" in words.plain else items))
+    if "than" in words.plain:
+        items = compared(items)
+    if not WORDS.isdisjoint(words.plain):
+        items = ratios(items)
+    return placed(numbered(items))
 
 
 def _phrases(
@@ -51,7 +56,7 @@ def _phrases(
         word = plain[at]
         if word in firsts:
             own_noun = next((key for key in nouns if plain[at : at + len(key)] == key), None)
-            if own_noun:
+            if own_noun and not (plain[at + 1 : at + 2] and plain[at + 1] in _MEASURED):
                 items.append(Item("noun", "", " ".join(own_noun), nouns[own_noun]))
                 at += len(own_noun)
                 continue
@@ -144,7 +149,10 @@ def _verb_between(before: Item, after: str) -> bool:
 
 _ENDS = frozenset(".!?:")
 
-_QUALIFYING = frozenset(["growing", "surfaced"])
+_MEASURED = frozenset(["meter", "meters", "kilometer", "kilometers", "foot", "feet", "m", "km", "mile", "miles"])
+"""Words after "square" that make a unit of it."""
+
+_QUALIFYING = frozenset(["growing", "surfaced", "filled", "lined", "covered", "clad"])
 """Second words of qualifiers that would divide a number from its noun."""
 
 

@@ -1,6 +1,6 @@
 """Numbers with units as items: a length, an extent of two lengths, a distance to something."""
 
-from pipeline.captions.checks.lexicon import Item
+from pipeline.captions.checks.lexicon import STOP, Item
 
 _EXACT = {"m": (0.93, 1.07), "%": (0.9, 1.1), "m2": (0.9, 1.1)}
 """Tolerances, as factors of a length, share or area without "about"."""
@@ -40,22 +40,57 @@ def extent(
 
 
 def distance(items: list[Item], at: int, hedge: tuple[float, float] | None, found: list[Item]) -> int:
-    """A distance to something, as a relation; of distances apart the facts at hand know little."""
-    unit, low, high = found.pop().value
+    """A length just found as a distance, where it is one: "54 m from the road", "15 m away", "within 10 m of a dam"."""
+    unit, low, high = found[-1].value
+    before = found[-2] if len(found) > 1 else STOP
+    within = before.said in _WITHIN
     after = items[at]
-    leads = after.said in ("away from", "from", "from the")
-    ahead = at + 1
-    while items[ahead].kind in ("article", "attr", "size", "shape"):
-        ahead += 1
-    if not leads or unit != "m" or items[ahead].kind not in ("noun", "pron"):
+    within = within and after.said in ("of", "of the")
+    if unit != "m" or not (
+        within
+        or before.said == _AT_A
+        or after.said in _AWAY
+        or (after.said in _TO and _thing_follows(items, at))
+    ):
         return at
     if hedge and hedge[1] >= _AT_LEAST:
         high = 1e9
-    if hedge and hedge[0] <= _AT_MOST:
-        low = 0.0
-    found.append(Item("relation", f"apart {low} {high}", after.said))
-    return at + 1
+    if within or (hedge and hedge[0] <= _AT_MOST):
+        low *= _NEAR
+    found.pop()
+    if within or before.said == _AT_A:
+        found.pop()
+    family = f"apart {low} {high}"
+    if after.said in ("from each other", "from one another"):
+        found.append(Item("mutual", family, after.said))
+        return at + 1
+    if after.said in _AWAY:
+        at += 1
+    if (items[at].said in _TO or within) and _thing_follows(items, at):
+        found.append(Item("relation", family, items[at].said))
+        return at + 1
+    if after.said == "apart":
+        found.append(Item("mutual", family, after.said))
+    else:
+        found += [Item("relation", family, after.said), _IT]
+    return at
 
 
+def _thing_follows(items: list[Item], at: int) -> bool:
+    ahead = at + 1
+    while items[ahead].kind in ("article", "attr", "size", "shape", "count", "sinuosity", "axis") or (
+        items[ahead].kind == "plain"
+    ):
+        ahead += 1
+    return items[ahead].kind in ("noun", "pron", "rel", "region")
+
+
+_IT = Item("pron", "", "it")
+_WITHIN = frozenset(["within", "lies within", "lie within", "to within"])
+_AT_A = "at a distance of"
+_TO = frozenset(["from", "from the", "away from", "apart from", "off"])
+_AWAY = frozenset(["away", "apart", "distant", "farther", "further", "from each other", "from one another"])
+_NEAR = 0.3
+"""Part of a distance that something "within" it has at least, as one would otherwise say less."""
 _AT_LEAST, _AT_MOST = 1.3, 0.65
 """Factors of hedges that give no more than a bound: "over 200 m", "less than 200 m"."""

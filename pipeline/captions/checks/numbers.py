@@ -11,7 +11,9 @@ _FRACTION = (0.84, 1.17)
 """Tolerances, as factors of the number said: with "about", a fraction."""
 
 
-_QUANTITIES = frozenset(["hedge", "number", "some", "fraction", "vague", "every"])
+_AT_MOST = (0.65, 1.01)
+
+_QUANTITIES = frozenset(["hedge", "not", "number", "some", "fraction", "vague", "every"])
 
 
 _HEDGES = frozenset(["over", "under", "some", "around"])
@@ -36,6 +38,9 @@ def numbered(items: list[Item]) -> list[Item]:
                 low, high = map(float, str(item.value).split())
                 hedge = (low, high)
             at += 1
+            item = items[at]
+        if item.kind == "not" and items[at + 1].kind == "number":  # "not ten meters away"
+            hedge, at = _AT_MOST, at + 1
             item = items[at]
         if hedge and item.kind == "some" and items[at + 1].kind == "number":
             at += 1
@@ -74,6 +79,9 @@ def numbered(items: list[Item]) -> list[Item]:
                 value = float(str(item.value))
                 share = Item("share", (value * low - 0.01, min(value * high + 0.01, 1.0)), item.said)
                 at = _shared(items, at + 1, share, found)
+        elif item.said == "most" and found and found[-1].kind == "article":  # "covers the most ground"
+            found.append(Item("size", "largest", "the most"))
+            at += 1
         elif item.kind == "vague":
             low, high = map(float, str(item.value).split())
             at = _shared(items, at + 1, Item("share", (low, high), item.said), found, vague=True)
@@ -138,8 +146,7 @@ def _number(items: list[Item], at: int, hedge: tuple[float, float] | None, found
         at += 1
         if items[at].said in _EXTENTS and found[-1].kind == "measure":
             at += 1
-        apart = items[at].said in _APART or items[at].said in ("from", "from the")
-        if apart and found[-1].kind == "measure":
+        if found[-1].kind == "measure":
             return distance(items, at, hedge, found)
         return after_scene(items, at) if found[-1].kind == "share" else at
     if item.said in ("lane", "lanes", "laned", "story", "stories", "track", "tracked") and value < 20:
@@ -159,10 +166,20 @@ def _number(items: list[Item], at: int, hedge: tuple[float, float] | None, found
     if items[at].said == "of" and items[at + 1].kind == "article" and items[at + 2].kind != "region":
         found.append(Item("count", (value - 1e-6, 1e9), said))  # "two of the houses"
         return at
+    if _of_the(found) and items[at].kind in _CLOSING:  # "of the three"
+        found.append(Item("plain", "", said))
+        return at
     low, high = hedge or (1.0, 1.0)
     low_count, high_count = value * low, high_value * high
     found.append(Item("count", (low_count - 1e-6, high_count + 1e-6), said))
     return at
+
+
+_CLOSING = frozenset(["stop", "comma", "break", "feature"])
+
+
+def _of_the(found: list[Item]) -> bool:
+    return len(found) > 1 and found[-1].kind == "article" and found[-2].said == "of"
 
 
 _OR_MORE = {"more": (1.0, 1.6), "fewer": (0.5, 1.0), "less": (0.5, 1.0)}
@@ -170,9 +187,6 @@ _OR_MORE = {"more": (1.0, 1.6), "fewer": (0.5, 1.0), "less": (0.5, 1.0)}
 
 
 _EXTENTS = frozenset(["long", "wide", "broad", "across", "tall", "high", "deep", "thick"])
-
-
-_APART = frozenset(["away", "apart", "away from", "apart from", "distant", "farther", "further"])
 
 
 _SINGULAR = {"lanes": "lane", "laned": "lane", "stories": "story", "tracked": "track"}

@@ -129,7 +129,7 @@ def runs(fact: Fact, start: str, end: str, side_m: float) -> bool:
 def points(fact: Fact, axis: str) -> bool:
     """Whether a thing is aligned along an axis."""
     if axis == "DIAG":
-        return points(fact, "NESW") or points(fact, "NWSE")
+        return points(fact, "NESW") or points(fact, "NWSE") or _corner_to_corner(fact)
     if fact.axis is not None:
         if fact.axis is _AXES[axis]:
             return True
@@ -139,6 +139,13 @@ def points(fact: Fact, axis: str) -> bool:
         return _by_ends(fact) == axis
     across = {"NS": {"top", "bottom"}, "EW": {"left", "right"}}.get(axis)
     return across is not None and across <= set(fact.edges)
+
+
+def _corner_to_corner(fact: Fact) -> bool:
+    """Whether lines of which no axis is known are found in opposite corners."""
+    hit = covered(fact.positions)
+    corners = [bool(hit & cell(corner)) for corner in ("top-left", "bottom-right", "top-right", "bottom-left")]
+    return fact.axis is None and not fact.ends and (all(corners[:2]) or all(corners[2:]))
 
 
 def _by_ends(fact: Fact) -> str:

@@ -47,7 +47,7 @@ def placed(items: list[Item]) -> list[Item]:
             and found[-1].said in _HEADING
             and items[at + 1].kind not in ("region", "noun")
         ):
-            found.append(Item("toward", str(item.value), item.said))
+            found.append(Item("toward", str(item.value), f"toward {item.said}"))
             at += 1
             continue
         if item.kind == "pos":
@@ -106,6 +106,10 @@ def placed(items: list[Item]) -> list[Item]:
             if items[ahead].kind == "region" and item.said in _PREPOSITIONS:
                 at += 1
                 continue
+        if item.kind == "count" and found and found[-1].kind == "beyond" and items[at + 1].kind in _CLOSING:
+            found.append(Item("sides", item.value, item.said))  # "a lake, cut off by three"
+            at += 1
+            continue
         if item.kind == "count" and item.said in _PAIRS and _stands_for_things(items, at):
             if found and found[-1].kind == "article":
                 found.pop()
@@ -136,6 +140,8 @@ def placed(items: list[Item]) -> list[Item]:
             letters = "tblr" if item.said in ("four", "4") else ""
             if letters and items[at + 1].value == "edge":
                 found.append(Item("place", (letters, "edges"), f"{item.said} edges"))
+            elif items[at + 1].value == "edge" and _cuts(found):
+                found.append(Item("sides", item.value, f"{item.said} edges"))
             at = after_scene(items, at + 2) if items[at + 2].said == "of" else at + 2
             continue
         if item.kind == "count" and items[at + 1].said == "of":  # "three of its edges"
@@ -143,6 +149,8 @@ def placed(items: list[Item]) -> list[Item]:
             while items[ahead].kind in ("article", "pron", "scene"):
                 ahead += 1
             if items[ahead].kind == "region":
+                if _cuts(found):
+                    found.append(Item("sides", item.value, f"{item.said} edges"))
                 at = after_scene(items, ahead + 1) if items[ahead + 1].said == "of" else ahead + 1
                 continue
         found.append(item)
@@ -159,6 +167,11 @@ _PARCELS = frozenset(["area", "patch", "land", "site", "ground", "tile"])
 """Words for the image that with an adjective mean a thing in it: "a grassy area"."""
 
 _ITS = frozenset(["its", "their"])
+
+
+def _cuts(found: list[Item]) -> bool:
+    """Whether words of reaching an edge come right before."""
+    return any(one.kind in ("reach", "beyond") for one in found[-2:])
 
 
 def _of_it(found: list[Item]) -> bool:
@@ -218,6 +231,8 @@ def _stands_for_things(items: list[Item], at: int) -> bool:
         "place",
     )
 
+
+_CLOSING = frozenset(["stop", "comma", "conj", "break"])
 
 _THEM = Item("pron", "", "them")
 

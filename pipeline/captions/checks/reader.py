@@ -28,6 +28,7 @@ from pipeline.captions.checks.grammar import (
     TRAILING,
     WINDS,
     next_content,
+    says_where,
     takes_noun,
 )
 from pipeline.captions.checks.lexicon import Entry, Item
@@ -91,6 +92,10 @@ class Reader(Denying):
             self.reading.mentions.append(mention)
         if items[at + 1].kind == "scene" and items[at + 1].said in PICTURES:  # "this port scene"
             return
+        if self.negated and not self.subject and says_where(items, at):  # "no house lies in the park"
+            self.negated = mention.negated = False
+            mention.excused = True
+            self.deny()
         compound = items[at + 1].kind == "noun" and items[at + 1].said not in GENERIC_NOUNS
         if self.negated:
             self.modifiers.clear()
@@ -119,6 +124,8 @@ class Reader(Denying):
                 return
             item = Item("attr", "surface unpaved", "not paved")
         follows = items[at + 1]
+        if item.kind == "size" and follows.kind == "measure":  # "sixteen tanks, the largest 56 m across"
+            return
         if (
             item.kind == "count"
             and follows.kind == "partnoun"
@@ -251,6 +258,7 @@ class Reader(Denying):
             self.flush()
 
     def _on_comma(self, item: Item, items: list[Item], at: int) -> None:
+        self.end_denial()
         self._on_conj(item, items, at)
         if not self.between:
             self.negated = False
@@ -264,6 +272,7 @@ class Reader(Denying):
         self.prior = self.sentence
         self.pictured, self.picturing = self.picturing, False
         self.flush()
+        self.end_denial()
         self.before = self.subject or [(m,) for m in self.since] or self.before
         self.clear_sentence()
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from pipeline.captions.checks.attachment import Attachment
 from pipeline.captions.checks.claims import Claim, Group, Kind
-from pipeline.captions.checks.grammar import FINITE, MOVING, inverts, next_content, opens_clause
+from pipeline.captions.checks.grammar import FINITE, MOVING, inverts, names_edge, next_content, opens_clause
 from pipeline.captions.checks.lexicon import Item
 
 _LEVELS = ("over", "under")
@@ -69,6 +69,8 @@ class Relating(Attachment):
                 self.reading.claims.pop()
                 self.waiting.append((Kind.TOWARD, letters, claim.said))
                 return
+        if self.between and next_content(items, at).kind == "place":  # "between a pier in the north and a pier"
+            return
         self.linked = False
         self.edge = None
         self.article = ""
@@ -227,19 +229,19 @@ class Relating(Attachment):
             self.led = True
             return
         self.edge = Kind.EDGE
-        ahead = items[at + 1]
-        if ahead.kind == "article":
-            ahead = items[at + 2]
-        if ahead.kind == "scene":
+        if names_edge(items, at):
             self.say(Kind.EDGE, "", item.said, items, at)
 
     def _on_reach(self, item: Item, items: list[Item], at: int) -> None:
         if item.said[-1] != "g" and item.said not in ("from the", "touch"):
             self._on_verb(item, items, at)
         self.edge = Kind.REACH
+        if names_edge(items, at):  # "touches the edge of the image"
+            self.say(Kind.EDGE, "", item.said, items, at)
 
     def _on_break(self, _item: Item, _items: list[Item], _at: int) -> None:
         self.flush()
+        self.end_denial()
         self.before = self.subject or self.before
         self.subject = []
         self.clear_clause()

@@ -42,6 +42,8 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
             for r in one.relations
         ):
             return True
+        if any(r.kind is RelationKind.BETWEEN and r.other != r.third for r in one.relations):
+            return all(_any(one, two, _BETWEEN_EACH_OTHER["flank"]) for two in (other, third))
         beside = [_any(one, two, _BETWEEN_EACH_OTHER["flank"]) for two in (other, third)]
         return all(beside) or (any(beside) and _in_between(one, other, third))
     if family == "parts":
@@ -59,10 +61,9 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
     if family == "inside":
         fills = (other.share >= _FILLS and other.share > 2 * one.share) or _spread_under(other, one)
         return fills or _has(one, other, RelationKind.INSIDE) or _has(other, one, RelationKind.SURROUNDS)
-    if family == "flank" and (
-        _has(one, other, RelationKind.SURROUNDS) or _has(other, one, RelationKind.SURROUNDS)
-    ):
-        return False
+    if family == "flank":
+        inside = _has(one, other, RelationKind.SURROUNDS) or _has(other, one, RelationKind.SURROUNDS)
+        return not inside and related(one, other, None, "touch")
     if family == "surrounds" and _spread_under(one, other):
         return True
     if family == "surrounds":
@@ -132,9 +133,9 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
 
 
 def parted_by(one: Fact, other: Fact, low_m: float, high_m: float) -> bool:
-    """Whether the gap between two things may be so wide: where none is known, they must not touch."""
+    """Whether the gap between two things is known to be so wide, within 5 m."""
     gaps = [relation.distance_m for relation in _each(one, other)]
-    return any(low_m - 5 <= gap <= high_m + 5 for gap in gaps) or not gaps
+    return any(low_m - 5 <= gap <= high_m + 5 for gap in gaps)
 
 
 def compares(one: Fact, other: Fact, low: float, high: float, *, by_length: bool) -> bool:

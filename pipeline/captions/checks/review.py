@@ -99,7 +99,7 @@ def _check_things(reading: Reading, scene: Scene) -> tuple[int, list[Finding]]:
         if mention.negated:
             if mention.candidates:
                 wrong.append(Finding(Reason.WRONG_NEGATION, mention.said))
-        elif not mention.candidates and not scene.generic(mention):
+        elif not mention.candidates and not mention.excused and not scene.generic(mention):
             wrong.append(Finding(Reason.UNSUPPORTED_THING, mention.said))
     return len(reading.mentions), wrong
 

@@ -104,13 +104,24 @@ def _number_named(claim: Claim, originals: list[Claim]) -> bool:
         return True
     if claim.kind is Kind.COUNT and 0.9 < low <= high < 1.1:  # "one plant" for "the plant"
         return True
+    if claim.kind is Kind.SHARE and low <= _MUCH and any(other.kind is Kind.DOMINATE for other in originals):
+        return True
     for other in originals:
+        if claim.kind is Kind.COUNT and other.value == SEVERAL and claim.said in _SOME:
+            return True
         if other.kind is not claim.kind or other.value == SEVERAL:
             continue
         *other_unit, other_low, other_high = other.value
         if unit == other_unit and low <= other_high and other_low <= high:
             return True
     return False
+
+
+_MUCH = 0.35
+"""The least share of what dominates."""
+
+_SOME = frozenset(["several", "some", "multiple", "a few", "a number of", "various", "a couple of"])
+"""Words for the number of a plural that say no more than it."""
 
 
 def _place_named(claim: Claim, originals: list[Claim]) -> bool:
@@ -120,6 +131,9 @@ def _place_named(claim: Claim, originals: list[Claim]) -> bool:
             return True
         if other.kind in (Kind.TOWARD, Kind.EDGE, Kind.REACH) and asked & cells(str(other.value)):
             return True
+        if other.kind is Kind.RELATION and other.value.startswith(("dir ", "side ")):
+            if asked & cells(other.value.partition(" ")[2]):
+                return True
         if other.kind is Kind.COURSE and any(asked & cells(str(letters)) for letters in other.value):
             return True
     return False

@@ -87,6 +87,13 @@ class Attachment(Clause):
         self.shared = [w for w in self.waiting if w[0] is Kind.PLACE]
         self.waiting = []
 
+    def release_to_it(self) -> None:
+        """Say of what a pronoun stands for what came before it: "Running north, it passes a house"."""
+        for kind, value, said in self.waiting if self.subject else ():
+            if kind not in (Kind.RELATION, Kind.TOWARD):
+                self.claim(kind, value, said, tuple(self.subject))
+        self.waiting = [w for w in self.waiting if w[0] in (Kind.RELATION, Kind.TOWARD)]
+
     def before_noun(self, items: list[Item], at: int) -> bool:
         """Whether what stands here belongs to a noun that follows."""
         ahead = at + 1
@@ -127,10 +134,10 @@ class Attachment(Clause):
         if kind is Kind.PLACE and self._flanking() and self.last is not None:
             self.claim(kind, value, said, ((self.last,),))
             return
-        if kind is Kind.EXTENT and (self.scene or not self.last):
+        if kind is Kind.EXTENT and ((self.scene and not self.since) or not self.last):
             self.reading.extent_m += [("m", *side) for side in value]
             return
-        if kind is Kind.MEASURE and (self.scene or not self.last):
+        if kind is Kind.MEASURE and ((self.scene and not self.since) or not self.last):
             self.reading.extent_m.append((str(value[0]), float(value[1]), float(value[2])))
             return
         if self.excepted and kind in (Kind.PLACE, Kind.TOWARD):

@@ -85,11 +85,13 @@ def _group_bears_out(claim: Claim, group: Group, scene: Scene) -> bool:
         facts = [(fact, made) for fact, made in facts if fact in meant]
     if claim.kind is Kind.PLACE and len(group) > 1:  # what fills the image lies on every side of it
         facts = [(fact, made) for fact, made in facts if fact.count > 1 or fact.share < _FILLING] or facts
-    if claim.kind in (Kind.COURSE, Kind.AXIS) or claim.said.startswith(
+    if claim.kind in (Kind.COURSE, Kind.AXIS, Kind.REACH) or claim.said.startswith(
         FROM
     ):  # lines run, what they cross does not
         among = group if claim.said.startswith(FROM) else group[:1]
-        runs = [f.id for mention in among for f in mention.candidates if f.kind is GeometryKind.LINE]
+        runs = {f.id for mention in among for f in mention.candidates if f.kind is GeometryKind.LINE}
+        if claim.kind is Kind.AXIS and not any(f.axis or f.ends for f, _ in facts if f.id in runs):
+            runs = {f.id for f, _ in facts if f.axis}  # a yard is aligned with the tracks in it
         facts = [(fact, made) for fact, made in facts if fact.id in runs] or facts
     return any(holds(claim, fact, scene, made) for fact, made in facts)
 

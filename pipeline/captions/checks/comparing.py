@@ -68,7 +68,7 @@ def _thing_follows(items: list[Item], at: int) -> bool:
     ahead = at + 1
     while items[ahead].kind in ("article", "attr", "shape", "size", "sinuosity", "pos"):
         ahead += 1
-    return items[ahead].kind == "noun"
+    return items[ahead].kind in ("noun", "each", "pron")
 
 
 def _start(found: list[Item]) -> int:

@@ -8,7 +8,7 @@ from pipeline.types import Reason
 
 
 _NONE_OF = frozenset(["none of", "neither of"])
-_SITES = frozenset(["site", "ground"])
+_SITES = frozenset(["site"])
 """Words for the image that with "the" may speak of a thing named before."""
 _SAID_OF = frozenset(["reach", "beyond", "place", "relation", "toward", "verb", "region"])
 """What follows a negation of something said, rather than of a thing."""

@@ -119,6 +119,8 @@ def names_edge(items: list[Item], at: int) -> bool:
 
 def says_where(items: list[Item], at: int) -> bool:
     """Whether a verb follows, and after it where something is or what it does to another thing."""
+    if items[at + 1].said == "nor" and next_content(items, at + 1).kind == "noun":
+        at += 3 if items[at + 2].kind == "article" else 2
     follows = items[at + 1]
     if follows.kind == "verb":
         return next_content(items, at + 1).kind in ("relation", "place", "reach", "beyond", "toward")

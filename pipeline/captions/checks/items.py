@@ -56,7 +56,7 @@ def _phrases(
         word = plain[at]
         if word in firsts:
             own_noun = next((key for key in nouns if plain[at : at + len(key)] == key), None)
-            if own_noun and not (plain[at + 1 : at + 2] and plain[at + 1] in _MEASURED):
+            if own_noun and not _measures(phrases, word, plain, at + 1):
                 items.append(Item("noun", "", " ".join(own_noun), nouns[own_noun]))
                 at += len(own_noun)
                 continue
@@ -108,6 +108,12 @@ def _phrases(
     return items
 
 
+def _measures(phrases: Trie, word: str, plain: tuple[str, ...], after: int) -> bool:
+    """Whether a noun and the next word are a unit: "square meters" are no squares."""
+    ending = phrases.get(word, (None, {}))[1].get(plain[after]) if after < len(plain) else None
+    return ending is not None and ending[0] is not None and ending[0].kind == "unit"
+
+
 def _arranged_in(phrases: Trie, item: Item, plain: tuple[str, ...], end: int) -> bool:
     """Whether the "in" with which a phrase ends belongs to an arrangement that follows."""
     if not item.said.endswith(" in"):
@@ -148,9 +154,6 @@ def _verb_between(before: Item, after: str) -> bool:
 
 
 _ENDS = frozenset(".!?:")
-
-_MEASURED = frozenset(["meter", "meters", "kilometer", "kilometers", "foot", "feet", "m", "km", "mile", "miles"])
-"""Words after "square" that make a unit of it."""
 
 _QUALIFYING = frozenset(["growing", "surfaced", "filled", "lined", "covered", "clad"])
 """Second words of qualifiers that would divide a number from its noun."""

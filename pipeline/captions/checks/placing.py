@@ -2,7 +2,7 @@
 
 from pipeline.captions.checks.courses import courses
 from pipeline.captions.checks.grammar import takes_noun
-from pipeline.captions.checks.lexicon import Item
+from pipeline.captions.checks.lexicon import STOP, Item
 from pipeline.captions.checks.numbers import after_scene
 from pipeline.captions.checks.regions import of_thing, place_list
 
@@ -63,6 +63,8 @@ def placed(items: list[Item]) -> list[Item]:
                 continue
             if found and found[-1].kind == "relation" and found[-1].said in _PREPOSITIONS:
                 found.pop()
+            if items[at].kind == "relation" and items[at].value in _HOLDS and not _tells_of_thing(found):
+                items = [*items[:at], Item("verb", "", items[at].said), *items[at + 1 :]]  # "the corner holds a park"
             if leads:
                 places = [Item("toward", p.value[0], p.said) for p in places]
             else:
@@ -230,6 +232,16 @@ def _stands_for_things(items: list[Item], at: int) -> bool:
         "break",
         "place",
     )
+
+
+_HOLDS = frozenset(["has", "surrounds", "owns"])
+"""Families of relations whose subject may be a part of the image."""
+
+
+def _tells_of_thing(found: list[Item]) -> bool:
+    """Whether a preposition comes before a place, which then tells of a thing."""
+    before = found[-2] if len(found) > 1 and found[-1].kind == "article" else found[-1] if found else STOP
+    return before.kind not in ("stop", "conj", "comma", "break")
 
 
 _CLOSING = frozenset(["stop", "comma", "conj", "break"])

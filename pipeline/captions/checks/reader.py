@@ -92,7 +92,7 @@ class Reader(Denying):
             self.reading.mentions.append(mention)
         if items[at + 1].kind == "scene" and items[at + 1].said in PICTURES:  # "this port scene"
             return
-        if self.negated and not self.subject and says_where(items, at):  # "no house lies in the park"
+        if self.negated and not self.verb and says_where(items, at):  # "no house lies in the park"
             self.negated = mention.negated = False
             mention.excused = True
             self.deny()

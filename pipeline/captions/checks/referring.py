@@ -1,8 +1,10 @@
 """Words that stand for things named before: it, which, the latter."""
 
 from pipeline.captions.checks.claims import Claim, Group, Kind
+from pipeline.captions.checks.grammar import next_content
 from pipeline.captions.checks.lexicon import Item
 from pipeline.captions.checks.relating import Relating
+from pipeline.captions.checks.sides import OPPOSITE
 
 
 class Referring(Relating):
@@ -20,6 +22,20 @@ class Referring(Relating):
             self.subject = self.antecedent(item.said)
             self.since = [m for group in self.subject for m in group]
             self.last = self.since[0] if self.since else self.last
+            self.release_to_it()
+
+    def _on_aside(self, item: Item, items: list[Item], at: int) -> None:
+        """The other side of the image than the one named last, or the same."""
+        after = items[at + 1]
+        if after.said == "of" and next_content(items, at + 1).kind != "scene":
+            return  # of a thing
+        said = [(c.kind, c.value) for c in self.reading.claims] + [w[:2] for w in self.waiting]
+        letters = next((value[0] for kind, value in reversed(said) if kind is Kind.PLACE), "")
+        if item.value == "opposite":
+            letters = "".join(OPPOSITE.get(letter, "") for letter in letters)
+        if letters:
+            self.flush()
+            self.say(Kind.PLACE, (letters, "some"), item.said, items, at)
 
     def _on_each(self, item: Item, _items: list[Item], _at: int) -> None:
         """The former, the latter: one of the subjects."""

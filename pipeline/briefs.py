@@ -62,10 +62,6 @@ class Brief(NamedTuple):
         lines = to_json(values["counts"]) + b"\n" + to_json(values["info"])
         return cls(key, _same(" ".join(outputs)), hashes, lines)
 
-    def digests(self, outputs: tuple[str, ...]) -> bytes:
-        """SHA-256 of outputs by their names, one after the other."""
-        return b"".join([self.hashes[place] for place in _places(self.names, outputs)])
-
     @property
     def counts(self) -> Counts:
         """What became of the items."""
@@ -76,6 +72,11 @@ class Brief(NamedTuple):
         """Small facts that later stages plan with."""
         info: Mapping[str, Json] = from_json(self.lines.partition(b"\n")[2])
         return info
+
+
+def digests(briefs: Iterable[Brief], outputs: tuple[str, ...]) -> bytes:
+    """SHA-256 of outputs by their names, of one brief after the other."""
+    return b"".join([hashes[place] for _, names, hashes, _ in briefs for place in _places(names, outputs)])
 
 
 def packed(briefs: Iterable[tuple[str, Brief]]) -> bytes:

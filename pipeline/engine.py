@@ -114,7 +114,9 @@ def build(
                 for job, result in results:
                     if isinstance(result, str):
                         ledger.refresh(job.stage)
-                        found = ledger.find_all([(work.unit, work.fingerprint) for work in job.works])
+                        found = ledger.find_all(
+                            job.stage, [(each.unit.cell, each.fingerprint) for each in job.works]
+                        )
                         lost = [str(work.unit) for work, one in zip(job.works, found, strict=True) if not one]
                         errors.update(dict.fromkeys(lost, result))
                         logger.error("%s: %s", ", ".join(lost[:3]), result)

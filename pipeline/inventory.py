@@ -6,9 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import geopandas
 import shapely
-from pyogrio.errors import DataSourceError
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.annotators import VllmAnnotator, annotators_of
@@ -221,6 +219,9 @@ def _box(store: Store, path: Path) -> BaseGeometry:
 
 
 def _polygons(path: Path) -> BaseGeometry:
+    import geopandas  # noqa: PLC0415 - 30 MB with GDAL, for areas in files alone
+    from pyogrio.errors import DataSourceError  # noqa: PLC0415
+
     if not path.is_file():
         msg = f"area: no such file: {path}"
         raise Misconfigured(msg)

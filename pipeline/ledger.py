@@ -9,7 +9,7 @@ elements are the same in a cell re-runs nothing else there.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import NamedTuple, ParamSpec, TypeVar
 
@@ -133,10 +133,24 @@ class Ledger:
         self._briefs: dict[str, dict[str, Brief]] = {}  # by stage and key
         self._listed: dict[str, dict[str, str]] = {}
         self._cached: dict[str, int] = {}
+        self._expected: set[str] = set()
+        self._coming: dict[str, Future[dict[str, str]]] = {}
+
+    def expect(self, stage: str) -> None:
+        """Begin to list a stage that will be asked for; in a thread, while its caller works on another one.
+
+        Once, and only where it was never listed: the next plans of a build know most of it.
+        """
+        if stage not in self._cached and stage not in self._expected:
+            self._expected.add(stage)
+            pool = ThreadPoolExecutor(1)
+            self._coming[stage] = pool.submit(self._list, stage)
+            pool.shutdown(wait=False)
 
     def refresh(self, stage: str) -> None:
         """List the commits of a stage again."""
-        self._listed[stage] = dict(self.store.marks(f"commits/{stage}"))
+        coming = self._coming.pop(stage, None)
+        self._listed[stage] = self._list(stage) if coming is None else coming.result()
         if stage not in self._cached:
             self._cached[stage] = 0
             self._load(stage)
@@ -144,6 +158,7 @@ class Ledger:
     def look_again(self, stages: Sequence[str]) -> None:
         """Forget what was listed. A bucket, which takes 0.1 s for a thousand commits, is listed at once, side by side."""
         self._listed.clear()
+        self._coming.clear()
         if self.store.root is None:
             with ThreadPoolExecutor(len(stages)) as pool:
                 list(pool.map(self.refresh, stages))
@@ -158,23 +173,20 @@ class Ledger:
                 return None
         return self.look(unit, print_)
 
-    def find_all(self, wanted: Sequence[tuple[Unit, str]]) -> list[Brief | None]:
-        """Briefs of the commits of units under fingerprints, None for those that are not done.
+    def find_all(self, stage: str, wanted: Sequence[tuple[str, str]]) -> list[Brief | None]:
+        """Briefs of the commits of a stage for cells and fingerprints, None for those that are not done.
 
         What is not known yet is read, from a bucket many at a time.
         """
-        keys = [(unit.stage, commit_key(unit, print_)) for unit, print_ in wanted]
-        unknown = [(stage, key) for stage, key in keys if key not in self._of(stage)]
-        for stage in {stage for stage, _ in unknown} - self._listed.keys():
-            self.refresh(stage)
-        new = [  # listing a stage for the first time loads what is known of it
-            (stage, key)
-            for stage, key in unknown
-            if key in self._listed[stage] and key not in self._of(stage)
-        ]
-        for (stage, key), data in zip(new, self.store.get_all(key for _, key in new), strict=True):
-            self._of(stage)[key] = _parsed(key, Brief.of, key, data)
-        return [self._of(stage).get(key) for stage, key in keys]
+        known = self._of(stage)
+        keys = [_key(stage, cell, print_) for cell, print_ in wanted]
+        unknown = [key for key in keys if key not in known]
+        if unknown and stage not in self._listed:
+            self.refresh(stage)  # for the first time, this loads what is known
+        new = [key for key in unknown if key in self._listed[stage] and key not in known]
+        for key, data in zip(new, self.store.get_all(new), strict=True):
+            known[key] = _parsed(key, Brief.of, key, data)
+        return [known.get(key) for key in keys]
 
     def look(self, unit: Unit, print_: str) -> Commit | None:
         """The commit of a unit as the store has it now: one request, where `refresh` lists a whole stage."""
@@ -219,6 +231,9 @@ class Ledger:
         self.store.put(_cache_key(stage), packed((listed[key], known[key]) for key in keys))
         self._cached[stage] = len(keys)
 
+    def _list(self, stage: str) -> dict[str, str]:
+        return dict(self.store.marks(f"commits/{stage}"))
+
     def _load(self, stage: str) -> None:
         """Take over from the cache what is still in the store as it was."""
         try:
@@ -261,7 +276,11 @@ def _parsed(key: str, parse: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwar
 
 def commit_key(unit: Unit, print_: str) -> str:
     """Where the commit of a unit is in the store."""
-    return f"commits/{unit.stage}/{unit.cell}/{print_}.json"
+    return _key(unit.stage, unit.cell, print_)
+
+
+def _key(stage: str, cell: str, print_: str) -> str:
+    return f"commits/{stage}/{cell}/{print_}.json"
 
 
 def _cache_key(stage: str) -> str:

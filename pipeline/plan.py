@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pipeline.briefs import Brief
+from pipeline.briefs import Brief, digests
 from pipeline.ids import Json
 from pipeline.ledger import Commit, Ledger, Unit, fingerprint, read_commits
 from pipeline.stages import (
@@ -159,7 +159,7 @@ class _Found(Commits):
         return self.done[unit.stage].by_cell.get(unit.cell)
 
     def read(self, wanted: Sequence[Reads]) -> tuple[list[Brief], bytes] | None:
-        """The commits that a unit reads, and what its fingerprint says of them; None while one is pending."""
+        """The commits that a unit reads, and names and hashes of what it reads of them; None while one is pending."""
         briefs: list[Brief] = []
         told: list[bytes] = []
         for stage, outputs, cells in wanted:
@@ -171,7 +171,7 @@ class _Found(Commits):
             briefs += found
             if outputs:
                 told.append("\n".join((stage, f"{len(cells)}", " ".join(outputs), *cells, "")).encode())
-                told += [brief.digests(outputs) for brief in found]
+                told.append(digests(found, outputs))
         return briefs, b"".join(told)
 
     def info(self, unit: Unit) -> Mapping[str, Json] | None:
@@ -194,34 +194,37 @@ def make_plan(context: Context, ledger: Ledger) -> Plan:
 
 
 def _plan(context: Context, ledger: Ledger) -> Plan:
-    ledger.look_again([stage.name for stage in STAGES])
+    names = [stage.name for stage in STAGES]
+    ledger.look_again(names)
     commits = _Found(ledger)
     plans: list[StagePlan] = []
-    for stage in STAGES:
+    for number, stage in enumerate(STAGES):
+        for name in names[number : number + 2]:  # the next one is listed while this one is planned
+            ledger.expect(name)
         done = commits.done[stage.name]
         ready: list[Ready] = []
         waiting: list[Unit] = []
         earlier_open = any(plan.ready or plan.waiting or not plan.known for plan in plans)
         cells = stage.cells(context, commits)
         for start in range(0, len(cells), _TOGETHER):
-            able: list[tuple[Unit, str]] = []
+            able: list[tuple[str, str]] = []
             reasons: list[tuple[Json, list[Brief]]] = []  # they are let go where the unit is done
             for cell in cells[start : start + _TOGETHER]:
-                unit = Unit(stage.name, cell)
                 inputs = commits.read(stage.inputs(context, commits, cell))
                 if inputs is None:
-                    waiting.append(unit)
+                    waiting.append(Unit(stage.name, cell))
                 else:
                     read, told = inputs
                     basis = stage.basis(context, commits, cell)
-                    able.append((unit, fingerprint(stage.name, stage.version, basis, told)))
+                    able.append((cell, fingerprint(stage.name, stage.version, basis, told)))
                     reasons.append((basis, read))
-            briefs = ledger.find_all(able)
-            for (unit, print_), (basis, read), brief in zip(able, reasons, briefs, strict=True):
+            briefs = ledger.find_all(stage.name, able)
+            for (cell, print_), (basis, read), brief in zip(able, reasons, briefs, strict=True):
                 if brief is None:
-                    ready.append(Ready(unit, print_, basis, tuple([one.key for one in read])))
+                    keys = tuple([one.key for one in read])
+                    ready.append(Ready(Unit(stage.name, cell), print_, basis, keys))
                 else:
-                    done.by_cell[unit.cell] = brief
+                    done.by_cell[cell] = brief
         ledger.keep(stage.name)
         known = bool(cells) or not earlier_open or stage.name in (select.STAGE.name, exports.STAGE.name)
         plans.append(StagePlan(stage, done, tuple(ready), tuple(waiting), known))

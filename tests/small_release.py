@@ -1,7 +1,7 @@
 """A small release from hand-made tables: thirty patches in several cells, without OSM file or imagery."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -18,7 +18,7 @@ from pipeline.ids import Json
 from pipeline.ledger import Commit, Unit, fingerprint
 from pipeline.sources import GeotiffSource
 from pipeline.stages import release, samples, shards
-from pipeline.stages.base import Commits, Context, Stage, Work, put_table
+from pipeline.stages.base import Commits, Context, Reads, Stage, Work, put_table
 from pipeline.store import Store
 from pipeline.tables import CAPTIONS, FACTS, IMAGES, PATCHES, PIXEL_INDEX
 from pipeline.types import Counts, GeometryKind, OsmFile, Product, RasterFile, Scene, Snapshot
@@ -133,21 +133,21 @@ def put_inputs(context: Context, images: Mapping[int, bytes] | None = None) -> C
     return commits
 
 
+def units_of(reads: Sequence[Reads]) -> list[Unit]:
+    """The units that a unit reads."""
+    return [Unit(stage, cell) for stage, _, cells in reads for cell in cells]
+
+
 def run_stage(context: Context, commits: Commits, stage: Stage) -> list[Commit]:
     """Run all units of a stage in this process, as the engine would."""
     done = []
     for cell in stage.cells(context, commits):
-        wanted = stage.inputs(context, commits, cell)
-        inputs = {unit: commits[unit] for unit in wanted}
-        digests = {
-            f"{unit}/{name}": inputs[unit].outputs[name].sha256
-            for unit, names in wanted.items()
-            for name in names
-        }
+        units = units_of(stage.inputs(context, commits, cell))
+        inputs = {unit: commits[unit] for unit in units}
         basis = stage.basis(context, commits, cell)
-        work = Work(
-            Unit(stage.name, cell), fingerprint(stage.name, stage.version, basis, digests), basis, inputs
-        )
+        told = "".join(out.sha256 for each in inputs.values() for out in each.outputs.values()).encode()
+        print_ = fingerprint(stage.name, stage.version, basis, told)
+        work = Work(Unit(stage.name, cell), print_, basis, inputs)
         for _, result in stage.run(context, [work]):
             assert result.counts.balanced
             commit = Commit(work.unit, work.fingerprint, result.counts, result.outputs, result.info)

@@ -58,12 +58,12 @@ class Doer(Ledger):
         self._scenes: list[Json] = [scene.id for scene in context.scenes[:4]]
         self.written = 0
 
-    def find_all(self, wanted: Sequence[tuple[Unit, str]]) -> list[Brief | None]:
+    def find_all(self, stage: str, wanted: Sequence[tuple[str, str]]) -> list[Brief | None]:
         """Commit units, then find them."""
-        for unit, print_ in wanted:
-            self.commit(self._commit(unit, print_))
+        for cell, print_ in wanted:
+            self.commit(self._commit(Unit(stage, cell), print_))
             self.written += 1
-        return super().find_all(wanted)
+        return super().find_all(stage, wanted)
 
     def _commit(self, unit: Unit, print_: str) -> Commit:
         """A commit of the size that real ones have, with hashes of its own."""

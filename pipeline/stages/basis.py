@@ -19,11 +19,12 @@ from pipeline.grid import surroundings
 from pipeline.ids import Json, digest
 from pipeline.imagery.ground import goodness
 from pipeline.stages.base import Context
-from pipeline.types import Scene
+from pipeline.types import Bounds, Scene
 
 _T = TypeVar("_T")
 
 _HEX_DIGITS = 32
+_DIGEST_BYTES = _HEX_DIGITS // 2
 
 
 def once(context: Context, work_out: Callable[[Context], _T]) -> _T:
@@ -53,7 +54,8 @@ def shared_basis(context: Context, about: Callable[[Context], Json]) -> str:
 
 def scenes_near(context: Context, cell: str) -> tuple[Scene, ...]:
     """The scenes whose footprint touches the neighbourhood of a cell, best first."""
-    return tuple(context.scenes[number] for number in _near_all(context, [cell]).of(cell))
+    near = _near_all(context, [cell], once(context, _footprints))
+    return tuple(context.scenes[number] for number in near.numbers.tolist())
 
 
 def scenes_basis(context: Context, cell: str, about: Callable[[Scene], Json], *, ranked: bool = False) -> str:
@@ -69,37 +71,55 @@ def scenes_basis(context: Context, cell: str, about: Callable[[Scene], Json], *,
     ranked
         Whether it depends also on which scenes are better than which others.
     """
-    prints, near = _prints(context, about), once(context, _near_cells).of(cell)
-    if not ranked:
-        return _hashed(b"".join(sorted([prints[number] for number in near])))
-    merits = once(context, _merits)
-    ties = bytes([merits[one] == merits[other] for one, other in pairwise(near)])
-    return _hashed(b"".join([prints[number] for number in near]) + ties)
+    key = (scenes_basis, about, ranked)
+    if key not in context.worked_out:
+        context.worked_out[key] = _of_all_cells(context, about, ranked=ranked)
+    digests: bytes = context.worked_out[key]
+    at = once(context, _near_cells).cells[cell] * _DIGEST_BYTES
+    return digests[at : at + _DIGEST_BYTES].hex()
 
 
 def named_scenes_basis(context: Context, names: Iterable[str], about: Callable[[Scene], Json]) -> str:
     """Digest of what a stage depends on of scenes; as `scenes_basis`, of scenes by their id, in their order."""
-    prints, numbers = _prints(context, about), once(context, _numbers)
-    return _hashed(b"".join([prints[numbers[name]] for name in names]))
+    prints, starts = _prints(context, about), once(context, _starts)
+    found = [prints[starts[name] : starts[name] + _DIGEST_BYTES] for name in names]
+    return hashlib.sha256(b"".join(found)).hexdigest()[:_HEX_DIGITS]
 
 
-def _numbers(context: Context) -> dict[str, int]:
-    return {scene.id: number for number, scene in enumerate(context.scenes)}
+def _starts(context: Context) -> dict[str, int]:
+    """Where each scene's digest begins."""
+    return {scene.id: number * _DIGEST_BYTES for number, scene in enumerate(context.scenes)}
 
 
-def _prints(context: Context, about: Callable[[Scene], Json]) -> list[bytes]:
-    """A digest of 16 bytes for each scene. Lists as JSON need no order; this one is written in a fifth of the time."""
-    key = (scenes_basis, about)
+def _of_all_cells(context: Context, about: Callable[[Scene], Json], *, ranked: bool) -> bytes:
+    """A digest for each cell, one after the other: all at once, in a third of the time."""
+    near, prints = once(context, _near_cells), _prints(context, about)
+    numbers, ties = near.numbers, b""
+    if ranked:
+        merits = np.array(once(context, _merits), dtype=np.int64)[numbers]
+        ties = (merits[1:] == merits[:-1]).tobytes()
+    else:  # in an order that says nothing of which are better
+        high, low = np.frombuffer(prints, dtype=">u8").reshape(-1, 2)[numbers].T
+        owners = np.repeat(np.arange(len(near.cells)), np.diff(near.bounds))
+        numbers = numbers[np.lexsort((low, high, owners))]
+    laid_out = memoryview(np.frombuffer(prints, dtype=f"V{_DIGEST_BYTES}")[numbers].tobytes())
+    digests = []
+    for start, stop in pairwise(near.bounds.tolist()):
+        hashed = hashlib.sha256(laid_out[start * _DIGEST_BYTES : stop * _DIGEST_BYTES])
+        hashed.update(ties[start : max(start, stop - 1)])
+        digests.append(hashed.digest()[:_DIGEST_BYTES])
+    return b"".join(digests)
+
+
+def _prints(context: Context, about: Callable[[Scene], Json]) -> bytes:
+    """A digest for each scene, one after the other. Lists as JSON need no order; this one takes a fifth of the time."""
+    key = (_prints, about)
     if key not in context.worked_out:
-        context.worked_out[key] = [
-            hashlib.sha256(to_json(about(scene))).digest()[:16] for scene in context.scenes
-        ]
-    found: list[bytes] = context.worked_out[key]
+        context.worked_out[key] = b"".join(
+            hashlib.sha256(to_json(about(scene))).digest()[:_DIGEST_BYTES] for scene in context.scenes
+        )
+    found: bytes = context.worked_out[key]
     return found
-
-
-def _hashed(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:_HEX_DIGITS]
 
 
 def _merits(context: Context) -> list[int]:
@@ -124,26 +144,19 @@ class _Near:
     bounds: npt.NDArray[np.int64]
     numbers: npt.NDArray[np.int32]
 
-    def of(self, cell: str) -> list[int]:
-        """Those of one cell."""
-        at = self.cells[cell]
-        found: list[int] = self.numbers[self.bounds[at] : self.bounds[at + 1]].tolist()
-        return found
-
 
 def _near_cells(context: Context) -> _Near:
-    return _near_all(context, context.cells)
+    return _near_all(context, context.cells, _footprints(context))  # a big tree, not needed again
 
 
-def _near_all(context: Context, cells: Sequence[str]) -> _Near:
+def _near_all(context: Context, cells: Sequence[str], footprints: shapely.STRtree) -> _Near:
     """Look up all cells at once: a tenth of the time of one after the other."""
     boxes, owners = [], []
     for owner, cell in enumerate(cells):
         for box in surroundings(cell):
             boxes.append(box)
             owners.append(owner)
-    outlines = shapely.box(*np.array(boxes, dtype=np.float64).reshape(-1, 4).T)
-    asked, touched = once(context, _footprints).query(outlines)
+    asked, touched = footprints.query(_diagonals(boxes))
     pairs = np.unique(np.array(owners, dtype=np.int64)[asked] * len(context.scenes) + touched)
     numbers = pairs % max(len(context.scenes), 1)
     bounds = np.searchsorted(pairs, np.arange(len(cells) + 1) * len(context.scenes))
@@ -152,5 +165,10 @@ def _near_all(context: Context, cells: Sequence[str]) -> _Near:
 
 def _footprints(context: Context) -> shapely.STRtree:
     """Footprints of the scenes, EPSG:4326, as a tree to look things up in."""
-    boxes = np.array([scene.footprint for scene in context.scenes], dtype=np.float64).reshape(-1, 4)
-    return shapely.STRtree(shapely.box(*boxes.T))
+    return shapely.STRtree(_diagonals([scene.footprint for scene in context.scenes]))
+
+
+def _diagonals(boxes: Sequence[Bounds]) -> npt.NDArray[np.object_]:
+    """Lines in place of boxes: a tree looks at bounds alone, and a line takes a third of the memory."""
+    lines: npt.NDArray[np.object_] = shapely.linestrings(np.array(boxes, dtype=np.float64).reshape(-1, 2, 2))
+    return lines

@@ -37,8 +37,9 @@ from pipeline.stages.base import (
     read_table,
     scratch,
 )
+from pipeline.stages.basis import named_scenes_basis, shared_basis
 from pipeline.stages.shards import planned_shards
-from pipeline.types import Asset, Counts, OsmFile, RasterFile
+from pipeline.types import Asset, Counts, OsmFile, RasterFile, Scene
 
 
 def _cells(context: Context, commits: Commits) -> Sequence[str]:
@@ -54,7 +55,9 @@ def _basis(context: Context, commits: Commits, _cell: str) -> Json:
         "config": context.config.model_dump(mode="json", exclude={"store", "runtime"}),
         "counts": {stage: asdict(counts) for stage, counts in commits.counts().items()},
         "texts": _texts(context, commits),
-        "sources": _sources(context),
+        "year_only": context.product.year_only,
+        "sources": shared_basis(context, _sources),
+        "scenes": named_scenes_basis(context, sorted(context.scenes_by_id), _about),
     }
 
 
@@ -68,7 +71,12 @@ def _names_in(text: str, task: int) -> tuple[str, ...]:
     return proper_nouns(text, Task(task))
 
 
-def _sources(context: Context) -> Json:
+def _about(scene: Scene) -> Json:
+    date = None if scene.date is None else scene.date.isoformat()
+    return [scene.id, list(_origin(scene.pixels).items()), date, scene.crs, scene.gsd_m]
+
+
+def _sources(context: Context, scenes: Json = None) -> Json:
     """Identity of everything that the dataset was made from."""
     return {
         "skyteller": pipeline.__version__,
@@ -84,18 +92,23 @@ def _sources(context: Context) -> Json:
             "collection": context.product.id,
             "license": context.product.license,
             "attribution": context.product.attribution,
-            "scenes": [
-                {
-                    "id": scene.id,
-                    **_origin(scene.pixels),
-                    "date": capture_date(context, scene),
-                    "crs": scene.crs,
-                    "gsd_m": scene.gsd_m,
-                }
-                for scene in sorted(context.scenes, key=lambda scene: scene.id)
-            ],
+            "scenes": scenes,
         },
     }
+
+
+def _scenes(context: Context) -> Json:
+    """The scenes by id; a big dataset has a hundred thousand."""
+    return [
+        {
+            "id": scene.id,
+            **_origin(scene.pixels),
+            "date": capture_date(context, scene),
+            "crs": scene.crs,
+            "gsd_m": scene.gsd_m,
+        }
+        for scene in sorted(context.scenes, key=lambda scene: scene.id)
+    ]
 
 
 def _map_file(file: OsmFile) -> dict[str, Json]:
@@ -134,7 +147,9 @@ def _run(context: Context, works: Sequence[Work]) -> Iterator[tuple[Work, Result
             (folder / "README.md").write_text(write_card(card), encoding="utf-8")
             (folder / REPORT).write_text(report.encode(), encoding="utf-8")
             (folder / "config.yaml").write_text(_config_text(basis["config"]), encoding="utf-8")
-            (folder / "sources.json").write_text(_json_text(basis["sources"]), encoding="utf-8")
+            (folder / "sources.json").write_text(
+                _json_text(_sources(context, _scenes(context))), encoding="utf-8"
+            )
             output = _publish(context, folder, shards)
         total = Counts(figures.samples, figures.samples)
         yield work, Result(total, {"checksums": output})

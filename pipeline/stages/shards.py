@@ -32,6 +32,7 @@ from pipeline.stages.base import (
     scratch,
     table_key,
 )
+from pipeline.stages.basis import once
 from pipeline.types import Counts
 
 _BATCH = 64
@@ -58,20 +59,24 @@ def planned_shards(context: Context, commits: Commits) -> Shards | None:
     """What goes into each shard, or None while a cell's samples are pending."""
     if commits in _PLANNED:
         return _PLANNED[commits]
-    sizes: dict[str, Json] = {}
+    sizes: dict[str, list[int]] = {}
     for cell in context.cells:
         info = commits.info(Unit("samples", cell))
         if info is None:
             return None
-        sizes[cell] = info["splits"]
-    cells = sorted(sizes, key=lambda cell: (rank("cell", cell), cell))
+        sizes[cell] = [_count(info["splits"], split) for split in SPLITS]
+    cells = once(context, _in_order)
     shards: dict[str, tuple[Range, ...]] = {}
-    for split in SPLITS:
-        counts = [(cell, _count(sizes[cell], split)) for cell in cells]
+    for place, split in enumerate(SPLITS):
+        counts = ((cell, sizes[cell][place]) for cell in cells)
         for number, ranges in enumerate(cut(counts, context.config.shards.max_samples)):
             shards[f"{split}-{number:06d}"] = ranges
     _PLANNED[commits] = shards
     return shards
+
+
+def _in_order(context: Context) -> Sequence[str]:
+    return sorted(context.cells, key=lambda cell: (rank("cell", cell), cell))
 
 
 def cut(counts: Iterable[tuple[str, int]], size: int) -> Iterator[tuple[Range, ...]]:

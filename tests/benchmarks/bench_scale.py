@@ -7,10 +7,11 @@ the captions of all cells are ready. Each plans twice, the second time as the ne
 
 Predicted: 0.1 ms a unit for fingerprint and commit, 7 units a cell: 60 to 70 s for 100,000 cells, 0.7 GB.
 Asked for: 60 s and 1 GB.
-Measured for 100,489 cells, one process: listing 612,323 commits 20 s; planning a new dataset 19 s and 674 MB; with the captions
-of all cells ready 58 s and 891 MB (the next round of the build 39 s); a finished one 90 s and 1.1 GB (61 s in later rounds),
-125 s without the cache. So it holds for plans of new and half-done datasets, not for finished ones, where it is 0.15 ms
-a unit, spread thin: listing, inputs, fingerprints, scenes, counts. 331 MB are there before the plan.
+Measured for 100,489 cells, two cores, a third of one busy with other work: planning with the captions of all cells ready
+41 s and 846 MB (the next round of the build 20 s); a finished one 66 s and 1.05 GB (31 s in later rounds), 72 s without the
+cache. Before the inputs of a unit were hashed in one piece, the scenes of all cells at once, and the next stage listed
+beside: 58 s, 90 s, 125 s; from then are 20 s for listing 612,323 commits and 19 s and 674 MB for planning a new dataset.
+So a finished dataset still takes somewhat more than asked for. 301 MB are there before the plan.
 
 ``python tests/benchmarks/bench_scale.py [cells] [folder]``; the folder takes 7 small files a cell, a RAM disk by default.
 """

@@ -181,16 +181,17 @@ def test_commits_of_a_bucket_are_read_side_by_side_and_once(
 ) -> None:
     monkeypatch.setattr(ledger_module, "_WORTH_KEEPING", 30)
     store = Store("s3://data/ledger")
-    wanted = [(Unit("facts", f"12-{n}-1"), f"{n:032x}") for n in range(30)]
-    for unit, print_ in wanted:
-        store.put(Commit(unit, print_, Counts()).key, Commit(unit, print_, Counts(2, 2)).encode())
+    wanted = [(f"12-{n}-1", f"{n:032x}") for n in range(30)]
+    for cell, print_ in wanted:
+        commit = Commit(Unit("facts", cell), print_, Counts(2, 2))
+        store.put(commit.key, commit.encode())
     ledger = Ledger(store)
-    assert all(ledger.find_all(wanted))
+    assert all(ledger.find_all("facts", wanted))
     ledger.refresh("facts")
     ledger.keep("facts")
     before = server.counts()
     again = Ledger(store)
-    (brief,) = again.find_all([wanted[7]])
+    (brief,) = again.find_all("facts", [wanted[7]])
     assert brief is not None
     assert brief.counts == Counts(2, 2)
     asked = server.counts() - before

@@ -147,10 +147,8 @@ def result_of(context: Context, work: Work | None = None) -> Result:
 
 def test_every_kept_patch_is_captioned_or_counted(context: Context) -> None:
     work = work_of(context)
-    wanted = STAGE.inputs(context, Commits(), CELL)
-    assert {unit: set(names) for unit, names in wanted.items()} == {
-        unit: set(commit.outputs) for unit, commit in work.inputs.items()
-    }
+    wanted = {reads.stage: set(reads.outputs) for reads in STAGE.inputs(context, Commits(), CELL)}
+    assert wanted == {unit.stage: set(commit.outputs) for unit, commit in work.inputs.items()}
     result = result_of(context, work)
     assert result.counts == Counts(seen=4, kept=2, rejected={"no_caption": 2})
     table = read_table(context, result.outputs["captions"])

@@ -29,6 +29,7 @@ from pipeline.stages.facts import STAGE
 from pipeline.store import Store
 from pipeline.tables import ELEMENTS, FACTS, PATCHES
 from pipeline.types import OsmFile, Product, RasterFile, Scene, Snapshot
+from tests.small_release import units_of
 
 (CELL,) = cells_in((-76.85, 39.46, -76.85, 39.46), 12)
 EAST = cell_bounds(CELL)[2]
@@ -114,8 +115,7 @@ def work_of(context: Context, elements: Mapping[str, Sequence[dict[str, Any]]]) 
             {"elements": put_table(context, work, "elements", table)},
         )
     unit = Unit("facts", CELL)
-    wanted = STAGE.inputs(context, Commits(), CELL)
-    assert inputs.keys() == wanted.keys()
+    assert list(inputs) == units_of(STAGE.inputs(context, Commits(), CELL))
     return Work(unit, "c" * 32, STAGE.basis(context, Commits(), CELL), inputs)
 
 

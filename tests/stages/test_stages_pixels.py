@@ -31,6 +31,7 @@ from pipeline.store import Store
 from pipeline.tables import IMAGES, PATCHES, PIXEL_INDEX
 from pipeline.types import Counts, OsmFile, Product, RasterFile, Scene, Snapshot, Stretch
 from tests.imagery.tiffs import texture, write_tif
+from tests.small_release import units_of
 
 SIZE = 32
 COLUMNS, ROWS = 15, 6  # windows of a scene
@@ -114,8 +115,8 @@ def make_work(context: Context, cutoff: float | None = None) -> Work:
     if cutoff is not None:
         commits.add(Commit(Unit("select", "all"), "1" * 32, Counts(), info={"cutoff": cutoff}))
     basis = STAGE.basis(context, commits, cell)
-    inputs = {unit: commits[unit] for unit in STAGE.inputs(context, commits, cell)}
-    print_ = fingerprint(STAGE.name, STAGE.version, basis, {str(facts): output.sha256})
+    inputs = {unit: commits[unit] for unit in units_of(STAGE.inputs(context, commits, cell))}
+    print_ = fingerprint(STAGE.name, STAGE.version, basis, output.sha256.encode())
     return Work(Unit("pixels", cell), print_, basis, inputs)
 
 

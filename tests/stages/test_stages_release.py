@@ -17,7 +17,7 @@ from pipeline.stages import release, samples, shards
 from pipeline.stages.base import Commits, Context
 from pipeline.store import Store
 from pipeline.types import Counts
-from tests.small_release import make_config, make_context, make_release, put_inputs, run_stage
+from tests.small_release import make_config, make_context, make_release, put_inputs, run_stage, units_of
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -92,7 +92,7 @@ def test_it_waits_for_the_samples(tmp_path: Path) -> None:
     assert release.STAGE.cells(context, commits) == ()
     run_stage(context, commits, samples.STAGE)
     assert release.STAGE.cells(context, commits) == ("small",)
-    assert len(release.STAGE.inputs(context, commits, "small")) == 7
+    assert len(units_of(release.STAGE.inputs(context, commits, "small"))) == 7
 
 
 def test_a_finished_release_never_changes(tmp_path: Path) -> None:

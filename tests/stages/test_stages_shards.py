@@ -132,7 +132,7 @@ def test_only_what_decides_the_content_is_in_the_basis(tmp_path: Path) -> None:
     basis = shards.STAGE.basis(context, commits, shard)
     assert isinstance(basis, dict)
     assert set(basis) == {"split", "ranges", "image_format", "text"}
-    assert {u.stage for u in shards.STAGE.inputs(context, commits, shard)} == {"samples", "pixels"}
+    assert {reads.stage for reads in shards.STAGE.inputs(context, commits, shard)} == {"samples", "pixels"}
 
 
 def test_a_missing_image_is_an_error_with_its_key(tmp_path: Path) -> None:

@@ -19,6 +19,9 @@ _HOLDING = frozenset(["inside", "into"])
 """Relations to something in which a thing lies: a place after them is that of the thing."""
 
 
+_STAYING = frozenset([Kind.RELATION, Kind.TOWARD, Kind.PLACE])
+"""What is said before "it" of what follows as well: "at the bottom it meets a road"."""
+
 _BESIDE = frozenset(["next", "near", "inside", "along", "cross", "upon"])
 """Families of relations between things of which one is near the place of the other."""
 
@@ -90,9 +93,9 @@ class Attachment(Clause):
     def release_to_it(self) -> None:
         """Say of what a pronoun stands for what came before it: "Running north, it passes a house"."""
         for kind, value, said in self.waiting if self.subject else ():
-            if kind not in (Kind.RELATION, Kind.TOWARD):
+            if kind not in _STAYING:
                 self.claim(kind, value, said, tuple(self.subject))
-        self.waiting = [w for w in self.waiting if w[0] in (Kind.RELATION, Kind.TOWARD)]
+        self.waiting = [w for w in self.waiting if w[0] in _STAYING]
 
     def before_noun(self, items: list[Item], at: int) -> bool:
         """Whether what stands here belongs to a noun that follows."""
@@ -200,7 +203,9 @@ class Attachment(Clause):
 
     def fronts(self, kind: Kind, items: list[Item], at: int) -> bool:
         """Whether a place opens a clause of its own: "..., and at the bottom is a house"."""
-        opening = self.previous in ("conj", "comma", "break")
+        opening = self.previous in ("conj", "comma", "break") or (
+            self.previous == "place" and bool(self.waiting)  # "and the center and the east are fields"
+        )
         if not items or not opening or kind not in (Kind.PLACE, Kind.TOWARD, Kind.SHARE):
             return False
         if items[at - 1].kind == "comma" and items[at - 2].kind == items[at + 1].kind == "place":
@@ -253,7 +258,9 @@ class Attachment(Clause):
         """Of the things that a place may be said of, those that lie in no other and have no place yet."""
         last, claims = self.last, self.reading.claims
         if self.subject and any(
-            last in claim.others[0] for claim in claims if claim.others and claim.value in _HOLDING
+            last in claim.others[0]
+            for claim in claims
+            if claim.others and claim.value in (*_HOLDING, "through")
         ):
             object_ = (last,) if last is not None and self.previous == "noun" else ()
             return tuple(self.subject), object_  # "two ponds lie inside the park, on the left"

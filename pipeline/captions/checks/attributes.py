@@ -43,6 +43,12 @@ NUMBER_WORDS = frozenset(["two", "three", "four", "five", "six", "seven", "eight
 
 
 @lru_cache(4096)
+def implied_by(word: str) -> frozenset[str]:
+    """The adjectives that follow from a word: what is asphalt is paved."""
+    return frozenset(said for said, words in _IMPLIED.items() if word in words)
+
+
+@lru_cache(4096)
 def own_words(fact_words: tuple[str, ...]) -> frozenset[str]:
     """The words of a fact's qualifiers and noun, hyphens divided."""
     return frozenset(word for phrase in fact_words for word in words_of(phrase).plain)

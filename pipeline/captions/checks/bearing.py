@@ -178,7 +178,9 @@ def _relation_holds(claim: Claim, scene: Scene) -> bool:
             for c in thirds
             if a.id != b.id or family in ("between", "parts")
         ]
-        if not pairs and family.startswith(("side ", "dir ")):  # "covers half of the image, on its right side"
+        if not pairs and family.startswith(
+            ("side ", "dir ")
+        ):  # "covers half of the image, on its right side"
             letters = family.partition(" ")[2]
             failed += not any(lies(fact, letters, "part", scene.side_m) for fact in ones)
             continue
@@ -208,7 +210,9 @@ def _own(mention: Mention) -> list[Fact]:
     """The facts that a mention speaks of; those that are only made of such things where there are no others."""
     if mention.mass:
         return mention.candidates
-    return [fact for fact in mention.candidates if fact.id not in mention.uncounted] or mention.candidates
+    grounds = f"{mention.concept} ground"
+    own = [f for f in mention.candidates if f.id not in mention.uncounted or f.singular.startswith(grounds)]
+    return own or mention.candidates
 
 
 def _is_whole(other: Group) -> bool:

@@ -30,6 +30,8 @@ def classed(singular: str, plural: str) -> tuple[dict[str, bool], dict[tuple[str
                     if noun == entry.concept or not noun.endswith(f" {head}")
                 )
                 break
+        else:
+            above.update(_of_area(forms[0][0]))
         nouns.update((form, Entry("noun", "", singular, many)) for form, many in forms)
         above = {**tables.inherited.get(singular, {}), **above}
     if " of " not in singular:
@@ -40,6 +42,17 @@ def classed(singular: str, plural: str) -> tuple[dict[str, bool], dict[tuple[str
         )
     return above, nouns
 
+
+def _of_area(words: tuple[str, ...]) -> dict[str, bool]:
+    """What an area, site or ground is called by what it is of: an allotment garden area is allotment gardens."""
+    tables = lexicon()
+    if words[-1] not in _AREAS or len(words) < 2:
+        return {}
+    named = [tables.noun((*words[:-2], word)) for word in (words[-2], f"{words[-2]}s")]
+    return {noun: False for entry in named if entry for noun in tables.kinds[entry.concept]}
+
+
+_AREAS = frozenset(["area", "site", "ground", "grounds", "complex", "zone"])
 
 _NOT_HEADS = frozenset([("park",), ("plant",), ("bed",), ("works",)])
 """Last words that mean something else by themselves: a car park is no park."""

@@ -5,7 +5,19 @@ from pipeline.captions.checks.grammar import TELLS_NOTHING
 from pipeline.captions.checks.lexicon import Item
 from pipeline.types import Reason
 
-_DENIABLE = frozenset([Kind.PLACE, Kind.TOWARD, Kind.EDGE, Kind.REACH, Kind.SIDES, Kind.RELATION, Kind.COURSE, Kind.AXIS])
+_DENIABLE = frozenset(
+    [
+        Kind.PLACE,
+        Kind.TOWARD,
+        Kind.EDGE,
+        Kind.REACH,
+        Kind.SIDES,
+        Kind.RELATION,
+        Kind.COURSE,
+        Kind.AXIS,
+        Kind.MEASURE,
+    ]
+)
 
 _THEY = frozenset(["they", "them", "these", "those", "their"])
 

@@ -31,7 +31,9 @@ def courses(items: list[Item]) -> list[Item]:
 def _other_end(items: list[Item], at: int, found: list[Item]) -> int:
     """The index of the place with which the place at an index makes a course; that index where there is none."""
     second = at + 1
-    if items[second].kind == "toward" and found and found[-1].said in _STARTS:  # "from the left edge to the right"
+    if (
+        items[second].kind == "toward" and found and found[-1].said in _STARTS
+    ):  # "from the left edge to the right"
         return second
     while items[second].said in _LEADING:
         second += 1

@@ -6,7 +6,6 @@ from pipeline.captions.checks.lexicon import Item
 from pipeline.captions.checks.referring import Referring
 from pipeline.types import Reason
 
-
 _NONE_OF = frozenset(["none of", "neither of"])
 _SITES = frozenset(["site"])
 """Words for the image that with "the" may speak of a thing named before."""
@@ -33,7 +32,7 @@ class Denying(Referring):
 
     def _on_not(self, item: Item, items: list[Item], at: int) -> None:
         follows = next_content(items, at).kind
-        if follows == "attr":  # "a road that is not paved"
+        if follows in ("attr", "sinuosity"):  # "a road that is not paved", "a dam that does not bend"
             self.denied = True
         elif follows in _SAID_OF:  # "does not touch the edge"
             self.deny()
@@ -54,6 +53,9 @@ class Denying(Referring):
         self.end_negation()
         if self.since or self.subject:
             return
+        self.waiting = [
+            w for w in self.waiting if w[0] not in (Kind.AXIS, Kind.COURSE)
+        ]  # "from west to east it shows"
         self.picturing = True
         if self.previous != "relation":
             self.scene = items[at + 1].kind in (

@@ -111,6 +111,16 @@ def next_content(items: list[Item], at: int) -> Item:
     return items[ahead]
 
 
+def from_follows(items: list[Item], at: int) -> bool:
+    """Whether "from" comes later in the clause."""
+    ahead = at + 1
+    while items[ahead].kind not in ("stop", "comma", "break", "verb") and not items[ahead].said.startswith(
+        "from"
+    ):
+        ahead += 1
+    return items[ahead].said.startswith("from")
+
+
 def names_edge(items: list[Item], at: int) -> bool:
     """Whether the image, or its edge as such, comes next: "is cut off by the edge of the image"."""
     follows = next_content(items, at)

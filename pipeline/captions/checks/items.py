@@ -133,7 +133,7 @@ def _named(capital: set[int], said: str, item: Item, at: int, end: int) -> bool:
     return not (len(said) == 1 or (said.isupper() and item.kind in ("noun", "pos", "axis")))
 
 
-_VERBS_TOO = frozenset(["form", "forms", "stretch", "stretches"])
+_VERBS_TOO = frozenset(["cuts", "form", "forms", "stretch", "stretches"])
 """Words for parts that after a noun are verbs: "houses form a cluster"."""
 
 _HOLDS_TOO = {"shelters": "surrounds", "houses": "surrounds", "harbors": "surrounds", "bridges": "cross", "walls": "along",

@@ -13,7 +13,10 @@ _FRACTION = (0.84, 1.17)
 
 _AT_MOST = (0.65, 1.01)
 
-_QUANTITIES = frozenset(["hedge", "not", "number", "some", "fraction", "vague", "every"])
+_THAN = {"longer than": (0.98, 1e3), "wider than": (0.98, 1e3), "larger than": (0.98, 1e3), "shorter than": (0.3, 1.02),
+         "smaller than": (0.3, 1.02), "narrower than": (0.3, 1.02)}  # fmt: skip
+
+_QUANTITIES = frozenset(["hedge", "not", "size", "number", "some", "fraction", "vague", "every"])
 
 
 _HEDGES = frozenset(["over", "under", "some", "around"])
@@ -39,6 +42,12 @@ def numbered(items: list[Item]) -> list[Item]:
                 hedge = (low, high)
             at += 1
             item = items[at]
+        if item.said in _THAN and items[at + 1].kind in (
+            "number",
+            "hedge",
+        ):  # "none of them longer than 50 m"
+            hedge, at = _THAN[item.said], at + 1
+            item = items[at]
         if item.kind == "not" and items[at + 1].kind == "number":  # "not ten meters away"
             hedge, at = _AT_MOST, at + 1
             item = items[at]
@@ -57,7 +66,12 @@ def numbered(items: list[Item]) -> list[Item]:
         if item.kind == "number":
             at = _number(items, at, hedge, found)
         elif item.kind == "some" and items[at + 1].kind == "unit":  # "a few meters from"
-            at += 2
+            low, high = map(float, str(item.value).split())
+            measure(low / 2, high * 2, str(items[at + 1].value), None, item.said, found)
+            after = distance(items, at + 2, None, found) if found[-1].kind == "measure" else at + 2
+            if found[-1].kind in ("measure", "share"):
+                found.pop()
+            at = after
         elif item.kind == "some":
             low, high = map(float, str(item.value).split())
             found.append(Item("count", (low, high), item.said))
@@ -82,6 +96,14 @@ def numbered(items: list[Item]) -> list[Item]:
         elif item.said == "most" and found and found[-1].kind == "article":  # "covers the most ground"
             found.append(Item("size", "largest", "the most"))
             at += 1
+        elif (
+            item.said in _WHOLE
+            and found
+            and found[-1].kind == "relation"
+            and after_scene(items, at + 1) > at + 1
+        ):
+            found.append(Item("wide", "", item.said))  # "crosses the whole scene"
+            at = after_scene(items, at + 1)
         elif item.kind == "vague":
             low, high = map(float, str(item.value).split())
             at = _shared(items, at + 1, Item("share", (low, high), item.said), found, vague=True)
@@ -181,6 +203,8 @@ _CLOSING = frozenset(["stop", "comma", "break", "feature"])
 def _of_the(found: list[Item]) -> bool:
     return len(found) > 1 and found[-1].kind == "article" and found[-2].said == "of"
 
+
+_WHOLE = frozenset(["the whole", "the entire", "the full", "all of the"])
 
 _OR_MORE = {"more": (1.0, 1.6), "fewer": (0.5, 1.0), "less": (0.5, 1.0)}
 """Factors of bounds: "ten or more"."""

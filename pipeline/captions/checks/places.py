@@ -7,6 +7,9 @@ from pipeline.types import GeometryKind
 _WIDE = 0.45
 """A thing longer than this share of the image's side reaches beyond the ninth that its position names."""
 
+_BROAD = 0.2
+"""What covers so much may be beside things on any side."""
+
 _AXES = {
     "NS": Axis.NORTH_SOUTH,
     "EW": Axis.EAST_WEST,
@@ -22,10 +25,15 @@ def lies(fact: Fact, letters: str, region: str, side_m: float) -> bool:
     """Whether a thing, or most of a group, lies in a part of the image."""
     mask = covered(fact.positions)
     if region == "near":
-        return all(mask & ~side(OPPOSITE[letter]) for letter in letters if letter != "c")
+        return fact.share >= _BROAD or all(
+            mask & ~side(OPPOSITE[letter]) for letter in letters if letter != "c"
+        )
     if region == "edges":
         return spreads(fact, side_m)
     asked = cells(letters)
+    if region == "whole edge":
+        ends = all(EDGES[end] in fact.edges for end in _across(letters))
+        return EDGES.get(letters) in fact.edges and (mask & asked == asked or ends)
     if region == "some" and fact.count > 1:
         return bool(mask & asked)
     if letters == "c":
@@ -60,6 +68,11 @@ def lies(fact: Fact, letters: str, region: str, side_m: float) -> bool:
         )
     both = [side(letter) & ~asked & mask & ~CENTER for letter in sides]
     return all(both) and all(mask & side(OPPOSITE[letter]) == 0 for letter in sides)
+
+
+def _across(letters: str) -> str:
+    """The sides at both ends of an edge: what follows it from one to the other is cut off there."""
+    return "lr" if letters in "tb" else "tb"
 
 
 def _central(fact: Fact, mask: int) -> bool:
@@ -144,7 +157,9 @@ def points(fact: Fact, axis: str) -> bool:
 def _corner_to_corner(fact: Fact) -> bool:
     """Whether lines of which no axis is known are found in opposite corners."""
     hit = covered(fact.positions)
-    corners = [bool(hit & cell(corner)) for corner in ("top-left", "bottom-right", "top-right", "bottom-left")]
+    corners = [
+        bool(hit & cell(corner)) for corner in ("top-left", "bottom-right", "top-right", "bottom-left")
+    ]
     return fact.axis is None and not fact.ends and (all(corners[:2]) or all(corners[2:]))
 
 

@@ -63,8 +63,16 @@ def placed(items: list[Item]) -> list[Item]:
                 continue
             if found and found[-1].kind == "relation" and found[-1].said in _PREPOSITIONS:
                 found.pop()
+            elif len(found) > 1 and found[-1].kind == "article" and found[-2].said == "in":
+                del found[-2:]
             if items[at].kind == "relation" and items[at].value in _HOLDS and not _tells_of_thing(found):
-                items = [*items[:at], Item("verb", "", items[at].said), *items[at + 1 :]]  # "the corner holds a park"
+                items = [
+                    *items[:at],
+                    Item("verb", "", items[at].said),
+                    *items[at + 1 :],
+                ]  # "the corner holds a park"
+            if found and found[-1].said.endswith(_ENTIRE) and places[0].value[1] == "edge":
+                places = [Item("place", (p.value[0], "whole edge"), p.said) for p in places]
             if leads:
                 places = [Item("toward", p.value[0], p.said) for p in places]
             else:
@@ -243,6 +251,8 @@ def _tells_of_thing(found: list[Item]) -> bool:
     before = found[-2] if len(found) > 1 and found[-1].kind == "article" else found[-1] if found else STOP
     return before.kind not in ("stop", "conj", "comma", "break")
 
+
+_ENTIRE = ("entire", "whole", "full length of the", "full")
 
 _CLOSING = frozenset(["stop", "comma", "conj", "break"])
 

@@ -3,7 +3,7 @@
 from pipeline.captions.checks.lexicon import Item
 
 WORDS = frozenset(["as", "size", "area", "extent", "length", "what", "same", "larger", "smaller", "bigger", "longer", "shorter",
-                   "followed"])  # fmt: skip
+                   "followed", "largest", "biggest", "smallest", "longest", "most"])  # fmt: skip
 """A text with none of these words has no ratios."""
 
 _SLACK = (0.75, 1.3)
@@ -13,6 +13,8 @@ _NEARLY, _NO_MORE = 0.55, 0.3
 _MORE, _LESS = "0.97 1e9", "0 1.03"
 """How many times as large what is larger or smaller may be."""
 
+_FACTORS = frozenset(["times", "fraction", "multiple", "hedge"])
+
 _COMPARATIVES = {"larger": ("ratio", _MORE), "bigger": ("ratio", _MORE), "smaller": ("ratio", _LESS),
                  "longer": ("length", _MORE), "shorter": ("length", _LESS)}  # fmt: skip
 _AS_MUCH = "0.9 1.05"
@@ -21,7 +23,9 @@ _SUPERLATIVES = frozenset(["largest", "biggest", "smallest", "longest", "most", 
 _MANY = {"several": (1.8, 30.0), "many": (1.8, 30.0)}
 _NUMBERS = frozenset(["two", "2", "three", "3", "four", "4", "five", "5", "all"])
 _ENDS = frozenset(["stop", "comma", "conj", "break"])
+_WHICH_IS = frozenset(["which is", "which are", "that is", "that are"])
 _IT = Item("pron", "", "it")
+_THEM = Item("pron", "", "them")
 
 
 def ratios(items: list[Item]) -> list[Item]:
@@ -42,10 +46,14 @@ def ratios(items: list[Item]) -> list[Item]:
         elif item.said in _COMPARATIVES and items[at + 1].kind not in ("noun", "attr", "shape", "than"):
             at += _compare(items, at, found)
         elif item.said in _SUPERLATIVES and (after := _of_them(items, at + 1)):
+            if items[after - 1].said == "them" or items[at + 1].said == "of them":
+                item = _THEM  # "the largest of them is 50 m long"
             found.append(item)
             at = after - 1
         elif item.said == "followed by" and any(one.said in _SUPERLATIVES for one in found[-4:]):
-            found.append(Item("relation", f"ratio {_MORE}", item.said))  # "the sea is largest, followed by a heath"
+            found.append(
+                Item("relation", f"ratio {_MORE}", item.said)
+            )  # "the sea is largest, followed by a heath"
         else:
             found.append(item)
         at += 1
@@ -56,10 +64,12 @@ def _ratio(found: list[Item], item: Item) -> Item | None:
     """The relation that a factor and what follows make; the items of the factor are taken away."""
     said = [item.said]
     low = high = 1.0
+    if len(found) > 1 and found[-1].kind == "article" and found[-2].kind in _FACTORS:
+        found.pop()  # "half the size of"
     known = item.said.startswith(("as ", "the same "))
     if found and found[-1].kind == "times":
         said.insert(0, found.pop().said)
-        if not found or found[-1].said not in _MANY and found[-1].kind != "number":
+        if not found or (found[-1].said not in _MANY and found[-1].kind != "number"):
             return None
         if found[-1].said in _MANY:
             low, high = (value / slack for value, slack in zip(_MANY[found[-1].said], _SLACK, strict=True))
@@ -95,7 +105,8 @@ def _compare(items: list[Item], at: int, found: list[Item]) -> int:
     item = items[at]
     after = _of_them(items, at + 1)
     verb = next((one for one in reversed(found) if one.kind not in ("plain", "hedge", "article")), None)
-    predicated = items[at + 1].kind in _ENDS and verb is not None and verb.kind in ("verb", "conj", "each")
+    said_of = verb is not None and verb.kind in ("verb", "conj", "each")
+    predicated = items[at + 1].kind in _ENDS and (said_of or any(one.said in _WHICH_IS for one in found[-2:]))
     if not after and not predicated:
         found.append(item)
         return 0

@@ -118,6 +118,9 @@ class Reader(Denying):
 
     def _on_modifier(self, item: Item, items: list[Item], at: int) -> None:
         kind = MODIFIERS[item.kind]
+        if item.kind == "sinuosity" and self.denied:
+            self.denied = False
+            item = Item(item.kind, "curving" if item.value == "straight" else "straight", f"not {item.said}")
         if item.kind == "attr" and (self.denied or (self.negated and not self.before_noun(items, at))):
             self.denied = False
             if item.said != "paved":
@@ -237,6 +240,8 @@ class Reader(Denying):
         if items[at + 1].kind in MODIFIERS and self.modifiers and items[at + 1].kind != "place":
             return
         self.joins = item.said not in ("with", "including", "plus", "besides")
+        if not self.joins:
+            self.shared = []
         self._flush_late()
         if item.kind == "comma":
             self.close_between()

@@ -30,11 +30,25 @@ def place_list(items: list[Item], at: int) -> tuple[list[Item], int]:
             ahead += 1
         if ahead > at and items[ahead].kind == "article":
             ahead += 1
-        if ahead == at or items[ahead].kind != "pos" or items[ahead - 1].said == ",":
+        if (
+            ahead == at
+            or items[ahead].kind != "pos"
+            or items[ahead - 1].said == ","
+            or (items[at].said == "," and _is_subject(items, ahead))
+        ):
             break
         at = ahead
     return [Item("place", (spec, region), f"{_NAME.get(spec, spec)} {region}") for spec in specs], at
 
+
+def _is_subject(items: list[Item], at: int) -> bool:
+    """Whether a part of the image begins a clause: "and the lower right is a field"."""
+    while items[at].kind in ("pos", "region", "article"):
+        at += 1
+    return items[at].kind == "verb" or (items[at].kind == "relation" and items[at].said in _HOLDING)
+
+
+_HOLDING = frozenset(["holds", "contains", "has", "shows", "features", "hosts"])
 
 _AREAS = frozenset(["areas", "zones", "fringes", "regions"])
 """Words for parts of the image after a place: "the upper and left areas"."""

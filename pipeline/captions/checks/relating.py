@@ -4,7 +4,15 @@ from itertools import pairwise
 
 from pipeline.captions.checks.attachment import Attachment
 from pipeline.captions.checks.claims import Claim, Group, Kind
-from pipeline.captions.checks.grammar import FINITE, MOVING, inverts, names_edge, next_content, opens_clause
+from pipeline.captions.checks.grammar import (
+    FINITE,
+    MOVING,
+    from_follows,
+    inverts,
+    names_edge,
+    next_content,
+    opens_clause,
+)
 from pipeline.captions.checks.lexicon import Item
 
 _LEVELS = ("over", "under")
@@ -62,6 +70,7 @@ class Relating(Attachment):
     def _on_relation(self, item: Item, items: list[Item], at: int) -> None:
         self.flush()
         self.end_negation()
+        family = str(item.value)
         if item.said == "by" and self.previous in ("place", "toward") and self.reading.claims:
             claim = self.reading.claims[-1]  # "bounded in the east by a road"
             if claim.kind in (Kind.PLACE, Kind.TOWARD) and self.subject:
@@ -69,20 +78,28 @@ class Relating(Attachment):
                 self.reading.claims.pop()
                 self.waiting.append((Kind.TOWARD, letters, claim.said))
                 return
-        if self.between and next_content(items, at).kind == "place":  # "between a pier in the north and a pier"
+        if (
+            family == "outside" and next_content(items, at).kind == "place"
+        ):  # "stopping short of the bottom edge"
+            self.deny()
+            return
+        if (
+            self.between and next_content(items, at).kind == "place"
+        ):  # "between a pier in the north and a pier"
             return
         self.linked = False
         self.edge = None
         self.article = ""
         self.by = item.said.endswith(" by")
-        family = str(item.value)
         after = items[at + 1]
         if after.kind == "article":
             after = items[at + 2]
-        if self.scene and not self.since and family in ("surrounds", "inside"):
+        if self.scene and not self.since and family in ("surrounds", "inside", "split"):
             return
         if item.said == "by" and self.previous in ("participle", "passive"):
             return
+        if family == "splits" and from_follows(items, at):  # "divides the path from the sea"
+            family = "parts"
         if family == "across":
             opens = self.previous in ("conj", "comma", "stop", "break") or not (self.subject or self.since)
             family = "near" if opens else "through"
@@ -117,6 +134,10 @@ class Relating(Attachment):
             self._relate_to_it(item, items, at, family)
             return
         if after.kind in ("stop", "comma", "conj", "break") and family != "inside":
+            if family.startswith("dir ") and self.last is not None and self.previous == "noun":
+                one = ((self.last,),)  # "with the harbor below"
+                if others := self.earlier(one):
+                    self.reading.claims.append(Claim(Kind.RELATION, family, item.said, one, (others,)))
             return
         if after.kind == "verb":  # "inside is a pond"
             return

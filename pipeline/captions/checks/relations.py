@@ -166,7 +166,7 @@ def _in_between(one: Fact, other: Fact, third: Fact) -> bool:
 
 def _splits(line: Fact, parted: Fact) -> bool:
     """Whether a line divides a thing, or the things of a group."""
-    if any(r.kind is RelationKind.BETWEEN and r.other == r.third == parted.id for r in line.relations):
+    if any(r.kind is RelationKind.BETWEEN and parted.id in (r.other, r.third) for r in line.relations):
         return True
     among = parted.count > 1 and related(line, parted, None, "touch")
     return among or related(line, parted, None, "cross")

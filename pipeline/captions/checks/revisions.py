@@ -3,14 +3,16 @@
 from collections import Counter
 from itertools import pairwise
 
+from pipeline.captions.checks.attributes import implied_by
 from pipeline.captions.checks.claims import SEVERAL, Claim, Kind, Mention, Reading
+from pipeline.captions.checks.grammar import GENERIC_NOUNS
 from pipeline.captions.checks.holding import planted_in_rows
 from pipeline.captions.checks.lexicon import Lexicon
 from pipeline.captions.checks.sides import cells
 from pipeline.captions.checks.words import Words, stem, words_of
 from pipeline.evidence import Task
 
-_CLOSEST, _CLOSEST_SHORT, _SHORT = 0.72, 0.82, 15
+_CLOSEST, _CLOSEST_SHORT, _SHORT = 0.72, 0.75, 15
 """Largest share of word pairs that a revision may have in common with its original (Dice coefficient), a longer one
 and one of so many words; a title must only not be the same."""
 
@@ -32,7 +34,8 @@ def closeness(words: Words, original: Words) -> float:
 
 def additions(reading: Reading, original: Reading, words: Words, lexicon: Lexicon) -> list[str]:
     """What a text says that its original does not: things, numbers, places, attributes, relations."""
-    added = [m.said for m in reading.mentions if not _named(m, original.mentions, lexicon)]
+    things = [m for m in reading.mentions if m.candidates or m.concept not in GENERIC_NOUNS]
+    added = [m.said for m in things if not _named(m, original.mentions, lexicon)]
     return added + [claim.said for claim in reading.claims if not _claimed(claim, original, words)]
 
 
@@ -55,7 +58,12 @@ def _claimed(claim: Claim, original: Reading, words: Words) -> bool:
         case Kind.ATTRIBUTE | Kind.SHAPE | Kind.ARRANGEMENT:
             if any(other.kind is claim.kind and other.value == claim.value for other in originals):
                 return True
-            said = [stem(word) for word in words_of(str(claim.value).rpartition(" ")[2]).plain]
+            word = str(claim.value).rpartition(" ")[2]
+            if any(
+                word in implied_by(str(o.value).rpartition(" ")[2]) for o in originals if o.kind is claim.kind
+            ):
+                return True
+            said = [stem(word) for word in words_of(word).plain]
             return not {stem(word) for word in words.plain}.isdisjoint(said)
         case Kind.COUNT | Kind.SHARE | Kind.MEASURE:
             return _number_named(claim, originals)
@@ -131,9 +139,9 @@ def _place_named(claim: Claim, originals: list[Claim]) -> bool:
             return True
         if other.kind in (Kind.TOWARD, Kind.EDGE, Kind.REACH) and asked & cells(str(other.value)):
             return True
-        if other.kind is Kind.RELATION and other.value.startswith(("dir ", "side ")):
-            if asked & cells(other.value.partition(" ")[2]):
-                return True
+        beside = other.kind is Kind.RELATION and other.value.startswith(("dir ", "side "))
+        if beside and asked & cells(other.value.partition(" ")[2]):
+            return True
         if other.kind is Kind.COURSE and any(asked & cells(str(letters)) for letters in other.value):
             return True
     return False

@@ -208,6 +208,8 @@ class Attachment(Clause):
         )
         if not items or not opening or kind not in (Kind.PLACE, Kind.TOWARD, Kind.SHARE):
             return False
+        if items[at - 1].kind == "conj" and items[at - 2].kind == "place" and not self.verb:
+            return False  # "pits on the left and in the center take up"
         if items[at - 1].kind == "comma" and items[at - 2].kind == items[at + 1].kind == "place":
             return False  # "in the top left, top right and bottom left"
         ahead = at + 1

@@ -13,8 +13,9 @@ _FRACTION = (0.84, 1.17)
 
 _AT_MOST = (0.65, 1.01)
 
-_THAN = {"longer than": (0.98, 1e3), "wider than": (0.98, 1e3), "larger than": (0.98, 1e3), "shorter than": (0.3, 1.02),
-         "smaller than": (0.3, 1.02), "narrower than": (0.3, 1.02)}  # fmt: skip
+_THAN = {"longer": (0.98, 1e3), "wider": (0.98, 1e3), "larger": (0.98, 1e3), "shorter": (0.3, 1.02),
+         "smaller": (0.3, 1.02), "narrower": (0.3, 1.02)}  # fmt: skip
+"""Factors of comparatives before "than" and a number: "none of them longer than 50 m"."""
 
 _QUANTITIES = frozenset(["hedge", "not", "size", "number", "some", "fraction", "vague", "every"])
 
@@ -42,11 +43,8 @@ def numbered(items: list[Item]) -> list[Item]:
                 hedge = (low, high)
             at += 1
             item = items[at]
-        if item.said in _THAN and items[at + 1].kind in (
-            "number",
-            "hedge",
-        ):  # "none of them longer than 50 m"
-            hedge, at = _THAN[item.said], at + 1
+        if item.said in _THAN and items[at + 1].said == "than" and items[at + 2].kind == "number":
+            hedge, at = _THAN[item.said], at + 2
             item = items[at]
         if item.kind == "not" and items[at + 1].kind == "number":  # "not ten meters away"
             hedge, at = _AT_MOST, at + 1

@@ -69,6 +69,7 @@ class Referring(Relating):
         ):
             self._on_break(item, items, at)
             return
+        self.shared = []
         options: Group = (self.last, *(m for group in self.subject for m in group if m is not self.last))
         self.flush()
         self.before = self.subject or self.before

@@ -33,7 +33,7 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
         return False
     if family == "around":
         inside = related(one, other, None, "inside") or related(one, other, None, "cross")
-        return not (inside and one.kind is not GeometryKind.LINE) and related(one, other, None, "near")
+        return not inside and related(one, other, None, "near")
     if family == "between":
         if third is None:
             return False
@@ -63,7 +63,7 @@ def related(one: Fact, other: Fact, third: Fact | None, family: str) -> bool:
         return fills or _has(one, other, RelationKind.INSIDE) or _has(other, one, RelationKind.SURROUNDS)
     if family == "flank":
         inside = _has(one, other, RelationKind.SURROUNDS) or _has(other, one, RelationKind.SURROUNDS)
-        return not inside and related(one, other, None, "touch")
+        return not (inside and one.kind is not GeometryKind.LINE) and related(one, other, None, "touch")
     if family == "surrounds" and _spread_under(one, other):
         return True
     if family == "surrounds":

@@ -88,7 +88,7 @@ def _group_bears_out(claim: Claim, group: Group, scene: Scene) -> bool:
     if claim.kind in (Kind.COURSE, Kind.AXIS, Kind.REACH) or claim.said.startswith(
         FROM
     ):  # lines run, what they cross does not
-        among = group if claim.said.startswith(FROM) else group[:1]
+        among = group if claim.said.startswith(FROM) or claim.kind is Kind.REACH else group[:1]
         runs = {f.id for mention in among for f in mention.candidates if f.kind is GeometryKind.LINE}
         if claim.kind is Kind.AXIS and not any(f.axis or f.ends for f, _ in facts if f.id in runs):
             runs = {f.id for f, _ in facts if f.axis}  # a yard is aligned with the tracks in it

@@ -134,7 +134,8 @@ def says_where(items: list[Item], at: int) -> bool:
     follows = items[at + 1]
     if follows.kind == "verb":
         return next_content(items, at + 1).kind in ("relation", "place", "reach", "beyond", "toward")
-    return follows.kind in ("reach", "beyond") or (follows.kind == "relation" and follows.said[:4] in _LIES)
+    lies = follows.kind == "relation" and follows.said[:4] in _LIES
+    return lies or follows.kind in ("reach", "beyond")
 
 
 _LIES = frozenset(["lies", "lie ", "stan", "sits", "cros", "touc"])

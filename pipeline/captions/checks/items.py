@@ -97,6 +97,8 @@ def _phrases(
             and (end == at + 1 or plain[end - 1] == "surface")
         ):
             items.append(Item("attr", f"own {item.said}", item.said, Entry("attr", "", noun=item.entry)))
+        elif item.said == "line" and items and items[-1].said == "the":
+            items.append(Item("partnoun", "", item.said))
         elif item.said in _VERBS_TOO and items and items[-1].kind == "noun":
             items.append(Item("verb", "", item.said))
         elif item.said in _HOLDS_TOO and end < n and items and _verb_between(items[-1], plain[end]):

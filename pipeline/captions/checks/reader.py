@@ -109,6 +109,7 @@ class Reader(Denying):
         self.modifiers.clear()
         self.article = ""
         self.owner = ()
+        self.edge = None
         self.excepted = False
         self.sentence.append(mention)
         self.segment.append(mention)
@@ -218,7 +219,10 @@ class Reader(Denying):
             self._on_noun(Item("noun", "", item.said, Entry("noun", "", f"{ANY_OF}{item.value}")), items, at)
 
     def _on_partnoun(self, item: Item, items: list[Item], at: int) -> None:
-        """A word that is mostly a part ("lanes") may stand for a thing of its own."""
+        """A word that is mostly a part ("lanes") may stand for a thing of its own, or for one named before ("the course")."""
+        if self.article == "the" and not (self.owner or self.since or self.subject) and says_where(items, at):
+            self._on_pron(Item("pron", "", "it"), items, at)
+            return
         if (
             item.said in ROOFS and self.modifiers and not self.owner and not self.since and not self.subject
         ):  # "forty red roofs"

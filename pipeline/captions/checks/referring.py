@@ -30,10 +30,15 @@ class Referring(Relating):
         if after.said == "of" and next_content(items, at + 1).kind != "scene":
             return  # of a thing
         said = [(c.kind, c.value) for c in self.reading.claims] + [w[:2] for w in self.waiting]
-        letters = next((value[0] for kind, value in reversed(said) if kind is Kind.PLACE), "")
+        sides = [
+            value[0] if kind is Kind.PLACE else value
+            for kind, value in said
+            if kind in (Kind.PLACE, Kind.TOWARD)
+        ]
+        letters = sides[-1] if sides else ""
         if item.value == "opposite":
             letters = "".join(OPPOSITE.get(letter, "") for letter in letters)
-        if letters:
+        if letters and (len(letters) == 2) is item.said.endswith("corner"):
             self.flush()
             self.say(Kind.PLACE, (letters, "some"), item.said, items, at)
 

@@ -120,6 +120,8 @@ def _number_named(claim: Claim, originals: list[Claim]) -> bool:
         if other.kind is not claim.kind or other.value == SEVERAL:
             continue
         *other_unit, other_low, other_high = other.value
+        if claim.kind is Kind.COUNT and high - low < 1 and other_high > _VAGUE * other_low:
+            continue  # "eleven houses" for "a number of houses"
         if unit == other_unit and low <= other_high and other_low <= high:
             return True
     return False
@@ -127,6 +129,9 @@ def _number_named(claim: Claim, originals: list[Claim]) -> bool:
 
 _MUCH = 0.35
 """The least share of what dominates."""
+
+_VAGUE = 3
+"""Times that the largest number of a range is its smallest where it is none in particular."""
 
 _SOME = frozenset(["several", "some", "multiple", "a few", "a number of", "various", "a couple of"])
 """Words for the number of a plural that say no more than it."""

@@ -248,8 +248,8 @@ class Attachment(Clause):
 
     def stands_alone(self, item: Item, items: list[Item], at: int) -> bool:
         """Whether an adjective that is a noun as well is one here: "wheat covers the left", "scree on the right"."""
-        if self.article:
-            return True
+        if self.article or (items[at - 1].kind == "place" and items[at - 1].said.endswith("center part")):
+            return True  # "around the central square"
         if self.previous in PREDICATING:
             return False
         follows = items[at + 1].kind

@@ -34,7 +34,7 @@ _STONY = frozenset(["pebble", "pebbles", "gravel", "shingle", "stone", "stony", 
 _FEW_SHARE = 0.1
 """Mudflats, fields: what covers more is easily more than one."""
 
-_SMALL_SHARE, _LARGE_SHARE = 0.2, 0.02
+_SMALL_SHARE, _LARGE_SHARE = 0.3, 0.02
 _TINY_SHARE, _TINY_LENGTH, _HUGE_SHARE, _HUGE_AREA = 0.05, 0.25, 0.04, 5000.0
 """Shares of the image, a share of its side, and m2."""
 _EMPTY = frozenset(["roofed", "surfaced", "covered", "colored", "a", "with", "lane", "lanes", "track", "laned", "story", "leaved",

@@ -90,7 +90,12 @@ def inverts(items: list[Item], at: int) -> bool:
     ahead = at + 1
     while items[ahead].kind in ("article", "attr", "shape", "size", "sinuosity"):
         ahead += 1
-    return items[ahead].kind == "noun" and items[ahead + 1].kind == "verb" and items[ahead + 2].kind != "stop"
+    if items[ahead].kind != "noun":
+        return False
+    ahead += 1
+    while items[ahead].kind in ("plain", "place"):  # "along the road at the bottom there is a house"
+        ahead += 1
+    return items[ahead].kind == "verb" and items[ahead + 1].kind != "stop"
 
 
 def opens_clause(items: list[Item], at: int) -> bool:
@@ -119,6 +124,22 @@ def from_follows(items: list[Item], at: int) -> bool:
     ):
         ahead += 1
     return items[ahead].said.startswith("from")
+
+
+def is_subject(items: list[Item], at: int) -> bool:
+    """Whether a verb follows what stands here, finite or as part of a relation: "it holds", "it is next to"."""
+    follows = items[at + 1]
+    return follows.kind in ("verb", "reach", "dominate") or (
+        follows.kind == "relation" and follows.said.partition(" ")[0].endswith("s")
+    )
+
+
+def of_before(items: list[Item], at: int) -> bool:
+    """Whether "of" comes before a noun and what describes it."""
+    before = at - 1
+    while items[before].kind in ("attr", "size", "shape"):
+        before -= 1
+    return items[before].said == "of"
 
 
 def names_edge(items: list[Item], at: int) -> bool:

@@ -1,5 +1,6 @@
 """Numbers with units as items: a length, an extent of two lengths, a distance to something."""
 
+from pipeline.captions.checks.grammar import next_content
 from pipeline.captions.checks.lexicon import STOP, Item
 
 _EXACT = {"m": (0.93, 1.07), "%": (0.9, 1.1), "m2": (0.9, 1.1)}
@@ -43,14 +44,14 @@ def distance(items: list[Item], at: int, hedge: tuple[float, float] | None, foun
     """A length just found as a distance, where it is one: "54 m from the road", "15 m away", "within 10 m of a dam"."""
     unit, low, high = found[-1].value
     before = found[-2] if len(found) > 1 else STOP
-    within = before.said in _WITHIN
+    within = before.kind == "relation" and before.said.endswith("within")
     after = items[at]
     within = within and after.said in ("of", "of the")
     if unit != "m" or not (
         within
         or before.said == _AT_A
         or after.said in _AWAY
-        or (after.said in _TO and _thing_follows(items, at))
+        or (after.said in _TO and (_thing_follows(items, at) or next_content(items, at).kind == "feature"))
     ):
         return at
     if hedge and hedge[1] >= _AT_LEAST:
@@ -69,6 +70,8 @@ def distance(items: list[Item], at: int, hedge: tuple[float, float] | None, foun
     if (items[at].said in _TO or within) and _thing_follows(items, at):
         found.append(Item("relation", family, items[at].said))
         return at + 1
+    if items[at].said in _TO and next_content(items, at).kind == "feature":  # "12 m from the grounds"
+        at += 3 if items[at + 1].kind == "article" else 2
     if after.said == "apart":
         found.append(Item("mutual", family, after.said))
     else:
@@ -86,7 +89,6 @@ def _thing_follows(items: list[Item], at: int) -> bool:
 
 
 _IT = Item("pron", "", "it")
-_WITHIN = frozenset(["within", "lies within", "lie within", "to within"])
 _AT_A = "at a distance of"
 _TO = frozenset(["from", "from the", "away from", "apart from", "off"])
 _AWAY = frozenset(["away", "apart", "distant", "farther", "further", "from each other", "from one another"])

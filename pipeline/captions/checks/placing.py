@@ -12,7 +12,7 @@ _LOCATED = frozenset(["pos", "relation", "pron", "region", "count", "not"])
 _DETERMINERS = frozenset(["this", "these", "those", "that", "its", "their"])
 
 
-_NOMINAL = frozenset(["noun", "attr", "shape", "size", "sinuosity", "count"])
+_NOMINAL = frozenset(["noun", "state", "scenic", "attr", "shape", "size", "sinuosity", "count"])
 
 
 _HEADING = frozenset(["heads", "heading", "head", "runs", "running", "run", "leads", "leading", "continues", "continuing", "goes",
@@ -73,6 +73,14 @@ def placed(items: list[Item]) -> list[Item]:
                 ]  # "the corner holds a park"
             if found and found[-1].said.endswith(_ENTIRE) and places[0].value[1] == "edge":
                 places = [Item("place", (p.value[0], "whole edge"), p.said) for p in places]
+            if (
+                len(found) > 1
+                and found[-1].kind == "conj"
+                and found[-2].kind == "toits"
+                and items[at].said != "of"
+            ):
+                found += [Item("toits", p.value[0], p.said) for p in places]  # "to its left and right"
+                continue
             if leads:
                 places = [Item("toward", p.value[0], p.said) for p in places]
             else:

@@ -28,6 +28,7 @@ from pipeline.captions.checks.grammar import (
     TRAILING,
     WINDS,
     next_content,
+    of_before,
     says_where,
     takes_noun,
 )
@@ -115,7 +116,8 @@ class Reader(Denying):
         self.segment.append(mention)
         self.span.append(mention)
         self.follows = items[at + 1].kind
-        self.place(mention)
+        if not (self.between and of_before(items, at)):  # "between a grove of palms and a village"
+            self.place(mention)
 
     def _on_modifier(self, item: Item, items: list[Item], at: int) -> None:
         kind = MODIFIERS[item.kind]

@@ -1,10 +1,13 @@
 """Words that stand for things named before: it, which, the latter."""
 
 from pipeline.captions.checks.claims import Claim, Group, Kind
-from pipeline.captions.checks.grammar import next_content
+from pipeline.captions.checks.grammar import is_subject, next_content
 from pipeline.captions.checks.lexicon import Item
 from pipeline.captions.checks.relating import Relating
 from pipeline.captions.checks.sides import OPPOSITE
+
+_SUBJECTS = frozenset(["it", "they"])
+_OPENING = frozenset(["conj", "comma", "break"])
 
 
 class Referring(Relating):
@@ -12,12 +15,14 @@ class Referring(Relating):
 
     __slots__ = ()
 
-    def _on_pron(self, item: Item, _items: list[Item], _at: int) -> None:
+    def _on_pron(self, item: Item, items: list[Item], at: int) -> None:
         if item.said in ("its", "their", "whose"):
             self.owner = tuple(m for group in (self.subject or self.antecedent(item.said)) for m in group)
             self.owner += tuple(m for m in self.sentence if m not in self.owner)
         if self.previous == "relation":  # "next to it": seen to already
             return
+        if item.said in _SUBJECTS and self.previous in _OPENING and self.subject and is_subject(items, at):
+            self.new_clause()  # "footpaths run through the park, and it holds a playground"
         if not self.subject and not self.since and item.said not in ("its", "their", "itself", "themselves"):
             self.subject = self.antecedent(item.said)
             self.since = [m for group in self.subject for m in group]

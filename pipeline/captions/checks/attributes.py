@@ -12,7 +12,7 @@ _IMPLIED = {
     "unpaved": {"gravel", "dirt", "ground", "earth", "earthen", "grass", "sand", "mud", "compacted", "clay", "soil", "grassy"},
     "asphalted": {"asphalt"}, "tarred": {"asphalt"}, "tarmacked": {"asphalt"}, "blacktop": {"asphalt"}, "sealed": {"paved", "asphalt", "concrete"},
     "macadam": {"asphalt"}, "unsealed": {"unpaved", "gravel", "dirt"}, "graveled": {"gravel"}, "gravelly": {"gravel"},
-    "earthen": {"dirt", "earth", "ground"}, "dirt": {"earth", "ground", "earthen", "unpaved dirt"}, "cobbled": {"cobblestone"},
+    "earthen": {"dirt", "earth", "ground"}, "dirt": {"earth", "ground", "earthen", "unpaved"}, "cobbled": {"cobblestone"},
     "cobblestone": {"cobbled"}, "bricked": {"brick"}, "cement": {"concrete"}, "turf": {"artificial", "grass"},
     "synthetic": {"artificial", "synthetic", "tartan"}, "evergreen": {"coniferous", "needleleaved", "evergreen"},
     "needleleaved": {"coniferous"}, "coniferous": {"needleleaved", "conifer", "evergreen"}, "conifer": {"coniferous"}, "conifers": {"coniferous"},
@@ -37,6 +37,8 @@ _FEW_SHARE = 0.1
 _SMALL_SHARE, _LARGE_SHARE = 0.3, 0.02
 _TINY_SHARE, _TINY_LENGTH, _HUGE_SHARE, _HUGE_AREA = 0.05, 0.25, 0.04, 5000.0
 """Shares of the image, a share of its side, and m2."""
+_STRETCHED = 1.8
+"""Times its width that the length of something long is."""
 _EMPTY = frozenset(["roofed", "surfaced", "covered", "colored", "a", "with", "lane", "lanes", "track", "laned", "story", "leaved",
                     "of", "building", "ground"])  # fmt: skip
 NUMBER_WORDS = frozenset(["two", "three", "four", "five", "six", "seven", "eight", "multi", "dual"])
@@ -124,7 +126,8 @@ def sized(fact: Fact, said: str, side_m: float, facts: tuple[Fact, ...]) -> bool
         case "smallest":
             return fact.share <= 0.3
         case "long":
-            return longest >= 0.25 * side_m or longest >= 80 or fact.axis is not None
+            stretched = width > 0 and length >= _STRETCHED * width
+            return stretched or longest >= 0.25 * side_m or longest >= 80 or fact.axis is not None
         case "short":
             return longest <= 0.6 * side_m
         case _:

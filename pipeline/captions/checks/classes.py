@@ -26,7 +26,7 @@ def classed(singular: str, plural: str) -> tuple[dict[str, bool], dict[tuple[str
                 head = one[-1]
                 above.update(
                     (noun, counted)
-                    for noun, counted in tables.kinds[entry.concept].items()
+                    for noun, counted in _known(entry.concept).items()
                     if noun == entry.concept or not noun.endswith(f" {head}")
                 )
                 break
@@ -49,7 +49,13 @@ def _of_area(words: tuple[str, ...]) -> dict[str, bool]:
     if words[-1] not in _AREAS or len(words) < 2:
         return {}
     named = [tables.noun((*words[:-2], word)) for word in (words[-2], f"{words[-2]}s")]
-    return {noun: False for entry in named if entry for noun in tables.kinds[entry.concept]}
+    return {noun: False for entry in named if entry for noun in _known(entry.concept)}
+
+
+def _known(concept: str) -> dict[str, bool]:
+    """What the tables say of a noun, by itself and by what it is a word for."""
+    tables = lexicon()
+    return {**tables.inherited.get(concept, {}), **tables.kinds[concept]}
 
 
 _AREAS = frozenset(["area", "site", "ground", "grounds", "complex", "zone"])

@@ -112,7 +112,7 @@ _NEVER_NOUNS = frozenset(
      "hide", "hides", "walk", "walks", "falls", "wash", "support", "supports", "light", "lights", "post", "posts", "base", "span",
      "spans", "dump", "common", "block", "blocks", "step", "cutting", "passage", "pump", "pumps", "material", "materials", "crest",
      "crests", "drain", "drains", "ride", "rides", "aisle", "works", "entrance", "tee", "hop", "hops", "pen", "pens", "clump",
-     "clumps", "cascade", "cascades", "estate", "module", "modules", "nature", "wreck", "strand", "tree stands"]
+     "clumps", "cascade", "cascades", "estate", "module", "modules", "nature", "wreck", "strand", "tree stands", "river bends"]
 )  # fmt: skip
 """Forms of nouns that mostly mean something else in a caption."""
 

@@ -52,6 +52,10 @@ class Referring(Relating):
         now = {m for group in self.subject for m in group} if not self.opened else set()
         named = [m for m in self.sentence if m not in now and m not in self.since]
         named = named if len(named) > 1 else self.prior
+        if (
+            self.previous == "comma" and self.since and len(self.sentence) > 1
+        ):  # "a barn and a silo, the latter round"
+            named = self.sentence[-2:]
         if item.said in ("the former", "the latter") and len(named) > 1:
             meant = tuple(named[-1:] if item.said == "the latter" else named[:-1])
             if self.relation is not None:

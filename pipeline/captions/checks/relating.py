@@ -136,7 +136,7 @@ class Relating(Attachment):
         if after.kind in ("stop", "comma", "conj", "break") and family != "inside":
             if family.startswith("dir ") and self.last is not None and self.previous == "noun":
                 one = ((self.last,),)  # "with the harbor below"
-                if others := self.earlier(one):
+                if others := tuple(m for m in self.earlier(one) if m not in self.since):
                     self.reading.claims.append(Claim(Kind.RELATION, family, item.said, one, (others,)))
             return
         if after.kind == "verb":  # "inside is a pond"

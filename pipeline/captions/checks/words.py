@@ -8,6 +8,9 @@ from functools import lru_cache
 _TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+(?:,\d{3})*(?:\.\d+)?|[^\w\s\"“”'’‘‐‑‒–-]")
 """Hyphens divide words and vanish, as quotation marks do."""
 
+_COMPASS = re.compile(r"\b(north|south)[-‐‑](east|west)", re.IGNORECASE)
+"""One word of two, unlike "north-south"."""
+
 _SPELLINGS = {
     "centre": "center", "centres": "centers", "centred": "centered", "metre": "meter", "metres": "meters",
     "kilometre": "kilometer", "kilometres": "kilometers", "grey": "gray", "greyish": "grayish",
@@ -58,7 +61,7 @@ def folded(text: str) -> str:
 @lru_cache(1 << 16)
 def _chunk(chunk: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The tokens of what stands between two spaces, as written and plain."""
-    said = tuple(_TOKEN.findall(chunk))
+    said = tuple(_TOKEN.findall(_COMPASS.sub(r"\1\2", chunk)))
     return said, tuple(map(_plain, said))
 
 

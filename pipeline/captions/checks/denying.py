@@ -1,7 +1,8 @@
 """What a text denies, what it says of the image as a whole, and words that are faults in themselves."""
 
+from pipeline.captions.checks.ahead import next_content
 from pipeline.captions.checks.claims import Kind
-from pipeline.captions.checks.grammar import ABSENT, next_content
+from pipeline.captions.checks.grammar import ABSENT
 from pipeline.captions.checks.lexicon import Item
 from pipeline.captions.checks.referring import Referring
 from pipeline.types import Reason

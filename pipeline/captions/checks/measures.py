@@ -1,6 +1,6 @@
 """Numbers with units as items: a length, an extent of two lengths, a distance to something."""
 
-from pipeline.captions.checks.grammar import next_content
+from pipeline.captions.checks.ahead import next_content
 from pipeline.captions.checks.lexicon import STOP, Item
 
 _EXACT = {"m": (0.93, 1.07), "%": (0.9, 1.1), "m2": (0.9, 1.1)}

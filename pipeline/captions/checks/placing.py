@@ -1,7 +1,7 @@
 """Places among the items of a text, put together: corners, edges, sides of things, courses from here to there."""
 
+from pipeline.captions.checks.ahead import takes_noun
 from pipeline.captions.checks.courses import courses
-from pipeline.captions.checks.grammar import takes_noun
 from pipeline.captions.checks.lexicon import STOP, Item
 from pipeline.captions.checks.numbers import after_scene
 from pipeline.captions.checks.regions import of_thing, place_list

@@ -7,6 +7,7 @@ Where English leaves it open, the claim may be true of any of them.
 
 from collections.abc import Callable
 
+from pipeline.captions.checks.ahead import next_content, of_before, says_where, takes_noun
 from pipeline.captions.checks.claims import ANY_OF, FROM, SEVERAL, Kind, Mention, Reading
 from pipeline.captions.checks.denying import Denying
 from pipeline.captions.checks.grammar import (
@@ -27,10 +28,6 @@ from pipeline.captions.checks.grammar import (
     THING_ENDS,
     TRAILING,
     WINDS,
-    next_content,
-    of_before,
-    says_where,
-    takes_noun,
 )
 from pipeline.captions.checks.lexicon import Entry, Item
 from pipeline.types import Reason

@@ -1,7 +1,7 @@
 """Words that stand for things named before: it, which, the latter."""
 
+from pipeline.captions.checks.ahead import is_subject, next_content
 from pipeline.captions.checks.claims import Claim, Group, Kind
-from pipeline.captions.checks.grammar import is_subject, next_content
 from pipeline.captions.checks.lexicon import Item
 from pipeline.captions.checks.relating import Relating
 from pipeline.captions.checks.sides import OPPOSITE

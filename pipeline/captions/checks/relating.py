@@ -2,17 +2,10 @@
 
 from itertools import pairwise
 
+from pipeline.captions.checks.ahead import from_follows, inverts, names_edge, next_content, opens_clause
 from pipeline.captions.checks.attachment import Attachment
 from pipeline.captions.checks.claims import Claim, Group, Kind
-from pipeline.captions.checks.grammar import (
-    FINITE,
-    MOVING,
-    from_follows,
-    inverts,
-    names_edge,
-    next_content,
-    opens_clause,
-)
+from pipeline.captions.checks.grammar import FINITE, MOVING
 from pipeline.captions.checks.lexicon import Item
 
 _LEVELS = ("over", "under")

@@ -6,6 +6,7 @@ A brief says nothing that its commit does not say. It is made of the commit's by
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
+from zlib import compress, decompress
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,8 +17,11 @@ from pipeline.types import Counts
 
 _SHA256_BYTES = 32
 
-_ROWS = 20_000
+_ROWS = 5_000
 """Rows of a group of the cache; so many are in memory twice."""
+
+_LONG = 200
+"""Bytes of an info that is kept compressed: what became of a cell's texts, which takes a third then."""
 
 _SCHEMA = pa.schema(
     [
@@ -42,7 +46,7 @@ class Brief(NamedTuple):
     hashes
         SHA-256 of the outputs, 32 bytes each, in the order of the names.
     lines
-        Counts and info, as JSON, a line each.
+        Counts and info, as JSON, a line each; a long info compressed.
     """
 
     key: str
@@ -59,8 +63,9 @@ class Brief(NamedTuple):
         hashes = bytes.fromhex("".join(outputs[name]["sha256"] for name in outputs))
         if len(hashes) != _SHA256_BYTES * len(outputs):
             raise ValueError("hash of an output")
-        lines = to_json(values["counts"]) + b"\n" + to_json(values["info"])
-        return cls(key, _same(" ".join(outputs)), hashes, lines)
+        info = to_json(values["info"])
+        kept = compress(info, 1) if len(info) > _LONG else info
+        return cls(key, _same(" ".join(outputs)), hashes, to_json(values["counts"]) + b"\n" + kept)
 
     @property
     def counts(self) -> Counts:
@@ -70,7 +75,8 @@ class Brief(NamedTuple):
     @property
     def info(self) -> Mapping[str, Json]:
         """Small facts that later stages plan with."""
-        info: Mapping[str, Json] = from_json(self.lines.partition(b"\n")[2])
+        kept = self.lines.partition(b"\n")[2]
+        info: Mapping[str, Json] = from_json(kept if kept.startswith(b"{") else decompress(kept))
         return info
 
 

@@ -1,6 +1,7 @@
 """Cells, patch windows and the projections between pixels and the globe."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -76,10 +77,8 @@ def cells_in(bounds: Bounds, zoom: int) -> list[str]:
 def neighbourhood(name: str) -> tuple[str, ...]:
     """The cell and its up to eight neighbours, sorted. Columns wrap at the antimeridian."""
     zoom, x, y = _place(name)
-    n = 2**zoom
-    columns = {(x + dx) % n for dx in (-1, 0, 1)}
-    rows = [row for row in (y - 1, y, y + 1) if 0 <= row < n]
-    return tuple(sorted([f"{zoom}-{column}-{row}" for column in columns for row in rows]))
+    rows = _rows_around(y, zoom)
+    return tuple([column + row for column in _columns_around(x, zoom) for row in rows])
 
 
 def surroundings(name: str) -> list[Bounds]:
@@ -97,6 +96,18 @@ def _place(name: str) -> tuple[int, int, int]:
     """Zoom, column and row."""
     zoom, x, y = name.split("-")
     return int(zoom), int(x), int(y)
+
+
+@lru_cache(maxsize=10_000)
+def _columns_around(x: int, zoom: int) -> Sequence[str]:
+    """A column of cells and its neighbours, as names of cells begin, sorted."""
+    return sorted({f"{zoom}-{(x + dx) % 2**zoom}-" for dx in (-1, 0, 1)})
+
+
+@lru_cache(maxsize=10_000)
+def _rows_around(y: int, zoom: int) -> Sequence[str]:
+    """A row of cells and its neighbours, as names of cells end, sorted."""
+    return sorted(str(row) for row in (y - 1, y, y + 1) if 0 <= row < 2**zoom)
 
 
 @lru_cache(maxsize=10_000)

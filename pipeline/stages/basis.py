@@ -5,7 +5,7 @@ the same scenes. It is hashed once; each unit's own basis holds the hash.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -25,6 +25,9 @@ _T = TypeVar("_T")
 
 _HEX_DIGITS = 32
 _DIGEST_BYTES = _HEX_DIGITS // 2
+
+_TOGETHER = 5_000
+"""Cells whose scenes are looked up, and hashed, at a time."""
 
 
 def once(context: Context, work_out: Callable[[Context], _T]) -> _T:
@@ -75,7 +78,7 @@ def scenes_basis(context: Context, cell: str, about: Callable[[Scene], Json], *,
     if key not in context.worked_out:
         context.worked_out[key] = _of_all_cells(context, about, ranked=ranked)
     digests: bytes = context.worked_out[key]
-    at = once(context, _near_cells).cells[cell] * _DIGEST_BYTES
+    at = once(context, _places)[cell]
     return digests[at : at + _DIGEST_BYTES].hex()
 
 
@@ -92,22 +95,22 @@ def _starts(context: Context) -> dict[str, int]:
 
 
 def _of_all_cells(context: Context, about: Callable[[Scene], Json], *, ranked: bool) -> bytes:
-    """A digest for each cell, one after the other: all at once, in a third of the time."""
-    near, prints = once(context, _near_cells), _prints(context, about)
-    numbers, ties = near.numbers, b""
-    if ranked:
-        merits = np.array(once(context, _merits), dtype=np.int64)[numbers]
-        ties = (merits[1:] == merits[:-1]).tobytes()
-    else:  # in an order that says nothing of which are better
-        high, low = np.frombuffer(prints, dtype=">u8").reshape(-1, 2)[numbers].T
-        owners = np.repeat(np.arange(len(near.cells)), np.diff(near.bounds))
-        numbers = numbers[np.lexsort((low, high, owners))]
-    laid_out = memoryview(np.frombuffer(prints, dtype=f"V{_DIGEST_BYTES}")[numbers].tobytes())
+    """A digest for each cell, one after the other: many at once, in a third of the time."""
+    prints = np.frombuffer(_prints(context, about), dtype=f"V{_DIGEST_BYTES}")
     digests = []
-    for start, stop in pairwise(near.bounds.tolist()):
-        hashed = hashlib.sha256(laid_out[start * _DIGEST_BYTES : stop * _DIGEST_BYTES])
-        hashed.update(ties[start : max(start, stop - 1)])
-        digests.append(hashed.digest()[:_DIGEST_BYTES])
+    for near in once(context, _near_cells):
+        numbers, ties = near.numbers, b""
+        if ranked:
+            merits = once(context, _merits)[numbers]
+            ties = (merits[1:] == merits[:-1]).tobytes()
+        else:  # in an order that says nothing of which are better
+            owners = np.repeat(np.arange(len(near.bounds) - 1), np.diff(near.bounds))
+            numbers = numbers[np.lexsort((once(context, _alphabetical)[numbers], owners))]
+        laid_out = memoryview(prints[numbers].tobytes())
+        for start, stop in pairwise(near.bounds.tolist()):
+            hashed = hashlib.sha256(laid_out[start * _DIGEST_BYTES : stop * _DIGEST_BYTES])
+            hashed.update(ties[start : max(start, stop - 1)])
+            digests.append(hashed.digest()[:_DIGEST_BYTES])
     return b"".join(digests)
 
 
@@ -122,10 +125,17 @@ def _prints(context: Context, about: Callable[[Scene], Json]) -> bytes:
     return found
 
 
-def _merits(context: Context) -> list[int]:
+def _merits(context: Context) -> npt.NDArray[np.int32]:
     """A number for each scene: the same one for scenes that are just as good."""
     numbers: dict[Any, int] = {}
-    return [numbers.setdefault(goodness(scene)[:-1], len(numbers)) for scene in context.scenes]
+    found = [numbers.setdefault(goodness(scene)[:-1], len(numbers)) for scene in context.scenes]
+    return np.array(found, dtype=np.int32)
+
+
+def _alphabetical(context: Context) -> npt.NDArray[np.int32]:
+    """The place of each scene among all by their ids."""
+    places = {name: place for place, name in enumerate(sorted(scene.id for scene in context.scenes))}
+    return np.array([places[scene.id] for scene in context.scenes], dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,23 +144,25 @@ class _Near:
 
     Attributes
     ----------
-    cells
-        Where each cell's begin and end in `bounds`.
     bounds, numbers
-        Where they begin in `numbers`, and the end of the last; the numbers, ascending in each cell.
+        Where each cell's begin in `numbers`, and the end of the last; the numbers, ascending in each cell.
     """
 
-    cells: dict[str, int]
     bounds: npt.NDArray[np.int64]
     numbers: npt.NDArray[np.int32]
 
 
-def _near_cells(context: Context) -> _Near:
-    return _near_all(context, context.cells, _footprints(context))  # a big tree, not needed again
+def _near_cells(context: Context) -> Sequence[_Near]:
+    """The scenes near all cells, a few thousand cells at a time: so what is in memory meanwhile stays small."""
+    footprints = _footprints(context)  # a big tree, not needed again
+    return [
+        _near_all(context, context.cells[start : start + _TOGETHER], footprints)
+        for start in range(0, len(context.cells), _TOGETHER)
+    ]
 
 
 def _near_all(context: Context, cells: Sequence[str], footprints: shapely.STRtree) -> _Near:
-    """Look up all cells at once: a tenth of the time of one after the other."""
+    """Look up many cells at once: a tenth of the time of one after the other."""
     boxes, owners = [], []
     for owner, cell in enumerate(cells):
         for box in surroundings(cell):
@@ -160,7 +172,12 @@ def _near_all(context: Context, cells: Sequence[str], footprints: shapely.STRtre
     pairs = np.unique(np.array(owners, dtype=np.int64)[asked] * len(context.scenes) + touched)
     numbers = pairs % max(len(context.scenes), 1)
     bounds = np.searchsorted(pairs, np.arange(len(cells) + 1) * len(context.scenes))
-    return _Near({cell: n for n, cell in enumerate(cells)}, bounds, numbers.astype(np.int32))
+    return _Near(bounds, numbers.astype(np.int32))
+
+
+def _places(context: Context) -> Mapping[str, int]:
+    """Where each cell's digest begins."""
+    return {cell: number * _DIGEST_BYTES for number, cell in enumerate(context.cells)}
 
 
 def _footprints(context: Context) -> shapely.STRtree:

@@ -4,11 +4,13 @@ Which samples go into which shard follows from the samples' commits alone: cells
 name, samples concatenated for each split, cut every ``shards.max_samples``.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 from weakref import WeakKeyDictionary
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -48,7 +50,37 @@ class Range:
     stop: int
 
 
-Shards = Mapping[str, tuple[Range, ...]]
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some of the samples of one split, all cells' laid end to end. A big dataset has ten thousand, of the same cells.
+
+    Attributes
+    ----------
+    cells, ends
+        The cells, and where the samples of each end.
+    start, stop
+        Which samples; `stop` is exclusive.
+    """
+
+    cells: Sequence[str]
+    ends: npt.NDArray[np.int64]
+    start: int
+    stop: int
+
+    @property
+    def ranges(self) -> tuple[Range, ...]:
+        """The samples by their cells."""
+        first, last = np.searchsorted(self.ends, (self.start, self.stop - 1), side="right").tolist()
+        begin = int(self.ends[first - 1]) if first else 0
+        found = []
+        for cell, end in zip(self.cells[first : last + 1], self.ends[first : last + 1].tolist(), strict=True):
+            if end > begin:
+                found.append(Range(cell, max(self.start - begin, 0), min(self.stop, end) - begin))
+            begin = end
+        return tuple(found)
+
+
+Shards = Mapping[str, Piece]
 """What goes into each shard, by the shard's name."""
 
 _PLANNED: WeakKeyDictionary[Commits, Shards] = WeakKeyDictionary()
@@ -66,11 +98,11 @@ def planned_shards(context: Context, commits: Commits) -> Shards | None:
             return None
         sizes[cell] = [_count(info["splits"], split) for split in SPLITS]
     cells = once(context, _in_order)
-    shards: dict[str, tuple[Range, ...]] = {}
+    shards: dict[str, Piece] = {}
     for place, split in enumerate(SPLITS):
-        counts = ((cell, sizes[cell][place]) for cell in cells)
-        for number, ranges in enumerate(cut(counts, context.config.shards.max_samples)):
-            shards[f"{split}-{number:06d}"] = ranges
+        counts = [sizes[cell][place] for cell in cells]
+        for number, piece in enumerate(cut(cells, counts, context.config.shards.max_samples)):
+            shards[f"{split}-{number:06d}"] = piece
     _PLANNED[commits] = shards
     return shards
 
@@ -79,22 +111,11 @@ def _in_order(context: Context) -> Sequence[str]:
     return sorted(context.cells, key=lambda cell: (rank("cell", cell), cell))
 
 
-def cut(counts: Iterable[tuple[str, int]], size: int) -> Iterator[tuple[Range, ...]]:
+def cut(cells: Sequence[str], counts: Sequence[int], size: int) -> Iterator[Piece]:
     """Cut the samples of cells, laid end to end, into pieces of `size`; the last may be smaller."""
-    piece: list[Range] = []
-    room = size
-    for cell, count in counts:
-        at = 0
-        while at < count:
-            stop = min(count, at + room)
-            piece.append(Range(cell, at, stop))
-            room -= stop - at
-            at = stop
-            if room == 0:
-                yield tuple(piece)
-                piece, room = [], size
-    if piece:
-        yield tuple(piece)
+    ends = np.cumsum(counts, dtype=np.int64)
+    total = sum(counts)
+    return (Piece(cells, ends, start, min(start + size, total)) for start in range(0, total, size))
 
 
 def _count(sizes: Json, split: str) -> int:
@@ -107,7 +128,7 @@ def _cells(context: Context, commits: Commits) -> Sequence[str]:
 
 
 def _ranges(context: Context, commits: Commits, shard: str) -> tuple[Range, ...]:
-    return (planned_shards(context, commits) or {})[shard]
+    return (planned_shards(context, commits) or {})[shard].ranges
 
 
 def _basis(context: Context, commits: Commits, shard: str) -> Json:

@@ -5,7 +5,7 @@ A brief says nothing that its commit does not say. It is made of the commit's by
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import compress, decompress
 
 import pyarrow as pa
@@ -70,7 +70,13 @@ class Brief(NamedTuple):
     @property
     def counts(self) -> Counts:
         """What became of the items."""
-        return Counts(**from_json(self.lines.partition(b"\n")[0]))
+        return Counts(**self.plain_counts)
+
+    @property
+    def plain_counts(self) -> Mapping[str, Any]:
+        """The counts as JSON has them."""
+        counts: Mapping[str, Any] = from_json(self.lines.partition(b"\n")[0])
+        return counts
 
     @property
     def info(self) -> Mapping[str, Json]:

@@ -98,7 +98,7 @@ class StagePlan:
         return (
             self.done.counts
             if isinstance(self.done, _AllDone)
-            else Counts.total(done.counts for done in self.done)
+            else sum((done.counts for done in self.done), Counts())
         )
 
 
@@ -129,7 +129,7 @@ class _AllDone(Collection[Done]):
     @cached_property
     def counts(self) -> Counts:
         """What became of their items; asked for when all of them are here."""
-        return Counts.total(brief.counts for brief in self.by_cell.values())
+        return Counts.total(brief.plain_counts for brief in self.by_cell.values())
 
     def __len__(self) -> int:
         return len(self.by_cell)

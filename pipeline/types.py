@@ -1,11 +1,11 @@
 """The frozen values that flow between stages."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from pipeline.ids import digest
 
@@ -106,17 +106,17 @@ class Counts:
         )
 
     @classmethod
-    def total(cls, counts: "Iterable[Counts]") -> "Counts":
-        """The sum of many."""
+    def total(cls, counts: Iterable[Mapping[str, Any]]) -> "Counts":
+        """The sum of many, each as JSON has it: a big dataset has a million, and values take twice as long."""
         seen = kept = 0
-        rejected: Counter[str] = Counter()
-        failed: Counter[str] = Counter()
+        rejected: defaultdict[str, int] = defaultdict(int)  # a Counter takes twice as long
+        failed: defaultdict[str, int] = defaultdict(int)
         for each in counts:
-            seen += each.seen
-            kept += each.kept
-            for reason, n in each.rejected.items():
+            seen += each["seen"]
+            kept += each["kept"]
+            for reason, n in each["rejected"].items():
                 rejected[reason] += n
-            for reason, n in each.failed.items():
+            for reason, n in each["failed"].items():
                 failed[reason] += n
         return cls(seen, kept, dict(sorted(rejected.items())), dict(sorted(failed.items())))
 

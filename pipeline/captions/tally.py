@@ -1,6 +1,6 @@
 """What became of the texts that annotators were asked for: a value that adds up over units."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -97,12 +97,12 @@ class Tallies:
     @classmethod
     def of(cls, infos: Iterable[Any]) -> "Tallies":
         """The sums of what `plain` gave for several units."""
-        sums: dict[tuple[str, int], tuple[Counter[str], Counter[str], Counter[str]]] = {}
+        sums: dict[tuple[str, int], list[defaultdict[str, int]]] = {}  # a Counter takes twice as long
         for info in infos:  # a big dataset has a hundred thousand: no value for each on the way
             for row in info:
                 key = (row["annotator"], row["task"])
                 if key not in sums:
-                    sums[key] = (Counter(), Counter(), Counter())
+                    sums[key] = [defaultdict(int), defaultdict(int), defaultdict(int)]
                 numbers, *by_reason = sums[key]
                 for name in _NUMBERS:
                     numbers[name] += row[name]

@@ -6,7 +6,7 @@ name, samples concatenated for each split, cut every ``shards.max_samples``.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -41,8 +41,7 @@ _BATCH = 64
 """Images in memory at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(NamedTuple):
     """Samples ``start`` to ``stop`` (exclusive) of one split in one cell."""
 
     cell: str
@@ -56,13 +55,14 @@ class Piece:
 
     Attributes
     ----------
-    cells, ends
-        The cells, and where the samples of each end.
+    cells, begins, ends
+        The cells, and where the samples of each begin and end.
     start, stop
         Which samples; `stop` is exclusive.
     """
 
     cells: Sequence[str]
+    begins: npt.NDArray[np.int64]
     ends: npt.NDArray[np.int64]
     start: int
     stop: int
@@ -71,13 +71,11 @@ class Piece:
     def ranges(self) -> tuple[Range, ...]:
         """The samples by their cells."""
         first, last = np.searchsorted(self.ends, (self.start, self.stop - 1), side="right").tolist()
-        begin = int(self.ends[first - 1]) if first else 0
-        found = []
-        for cell, end in zip(self.cells[first : last + 1], self.ends[first : last + 1].tolist(), strict=True):
-            if end > begin:
-                found.append(Range(cell, max(self.start - begin, 0), min(self.stop, end) - begin))
-            begin = end
-        return tuple(found)
+        begins, ends = self.begins[first : last + 1], self.ends[first : last + 1]
+        starts = np.maximum(self.start - begins, 0).tolist()
+        stops = (np.minimum(self.stop, ends) - begins).tolist()
+        parts = map(Range, self.cells[first : last + 1], starts, stops)
+        return tuple(part for part in parts if part.stop > part.start)
 
 
 Shards = Mapping[str, Piece]
@@ -114,8 +112,8 @@ def _in_order(context: Context) -> Sequence[str]:
 def cut(cells: Sequence[str], counts: Sequence[int], size: int) -> Iterator[Piece]:
     """Cut the samples of cells, laid end to end, into pieces of `size`; the last may be smaller."""
     ends = np.cumsum(counts, dtype=np.int64)
-    total = sum(counts)
-    return (Piece(cells, ends, start, min(start + size, total)) for start in range(0, total, size))
+    begins, total = ends - counts, sum(counts)
+    return (Piece(cells, begins, ends, start, min(start + size, total)) for start in range(0, total, size))
 
 
 def _count(sizes: Json, split: str) -> int:

@@ -7,11 +7,12 @@ the captions of all cells are ready. Each plans twice, the second time as the ne
 
 Predicted: 0.1 ms a unit for fingerprint and commit, 7 units a cell: 60 to 70 s for 100,000 cells, 0.7 GB.
 Asked for: 60 s and 1 GB.
-Measured for 100,489 cells, two cores, a third of one busy with other work: planning with the captions of all cells ready
-41 s and 846 MB (the next round of the build 20 s); a finished one 66 s and 1.05 GB (31 s in later rounds), 72 s without the
-cache. Before the inputs of a unit were hashed in one piece, the scenes of all cells at once, and the next stage listed
-beside: 58 s, 90 s, 125 s; from then are 20 s for listing 612,323 commits and 19 s and 674 MB for planning a new dataset.
-So a finished dataset still takes somewhat more than asked for. 301 MB are there before the plan.
+Measured for 100,489 cells, two cores, up to one of them busy with other work: planning a finished dataset 48 and 56 s,
+865 MB (27 to 31 s in later rounds of a build), 97 s and 841 MB without the cache (before counts
+were added up as they are now); with the captions of all cells ready 30 s and 738 MB (later 16 to 20 s); a new one 12 s and
+457 MB. 316 MB are there before the plan. Before the scenes of cells were sorted and hashed a few thousand cells at a time,
+long infos kept compressed, shards planned as places in a sum, and counts added up without a value for each: 66 s and 1.10 GB
+for the finished one. Listing 612,323 commits takes 20 s, most of it beside the planning.
 
 ``python tests/benchmarks/bench_scale.py [cells] [folder]``; the folder takes 7 small files a cell, a RAM disk by default.
 """
@@ -104,12 +105,12 @@ def undo(folder: Path, cells: int) -> None:
 def plan(folder: Path, cells: int) -> None:
     """Plan once, in a process of its own."""
     context = context_of(folder, cells)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak_mb()
     began, cpu = time.perf_counter(), time.process_time()
     ledger = Ledger(context.store)
     found = make_plan(context, ledger)
     took, cpu = time.perf_counter() - began, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = _peak_mb()
     ready = sum(len(stage.ready) for stage in found.stages)
     done = sum(len(stage.done) for stage in found.stages)
     cpu_again = time.process_time()
@@ -117,10 +118,15 @@ def plan(folder: Path, cells: int) -> None:
     cpu_again = time.process_time() - cpu_again
     print(
         f"{done:,} units done, {ready:,} ready: {took:.1f} s ({cpu:.1f} s of CPU), "
-        f"peak {peak / 1024:.0f} MB, of which {before / 1024:.0f} MB before the plan; "
+        f"peak {peak:.0f} MB, of which {before:.0f} MB before the plan; "
         f"the next plan of a build takes {cpu_again:.1f} s of CPU",
         flush=True,
     )
+
+
+def _peak_mb() -> float:
+    """The most memory that this process had, in millions of bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def listing(folder: Path, cells: int) -> None:

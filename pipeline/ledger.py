@@ -147,6 +147,11 @@ class Ledger:
             self._coming[stage] = pool.submit(self._list, stage)
             pool.shutdown(wait=False)
 
+    def settle(self) -> None:
+        """Wait for listings that were begun and that nobody has asked for. Raises what they raised."""
+        for coming in self._coming.values():
+            coming.result()
+
     def refresh(self, stage: str) -> None:
         """List the commits of a stage again."""
         coming = self._coming.pop(stage, None)

@@ -228,4 +228,5 @@ def _plan(context: Context, ledger: Ledger) -> Plan:
         ledger.keep(stage.name)
         known = bool(cells) or not earlier_open or stage.name in (select.STAGE.name, exports.STAGE.name)
         plans.append(StagePlan(stage, done, tuple(ready), tuple(waiting), known))
+    ledger.settle()
     return Plan(tuple(plans))

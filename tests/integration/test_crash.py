@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,10 +27,13 @@ class FailingStore(Store):
         super().__init__(url)
         self.operations = 0
         self.fail_at = fail_at
+        self._lock = threading.Lock()  # stages are listed in threads
 
     def _step(self) -> None:
-        self.operations += 1
-        if self.operations == self.fail_at:
+        with self._lock:
+            self.operations += 1
+            fails = self.operations == self.fail_at
+        if fails:
             msg = f"operation {self.fail_at} failed on purpose"
             raise StoreError(msg)
 

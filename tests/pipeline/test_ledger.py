@@ -165,6 +165,19 @@ def test_what_was_expected_and_not_asked_for_is_listed_again(tmp_path: Path) -> 
     assert brief.counts == COMMIT.counts
 
 
+def test_a_listing_that_fails_is_told_though_nobody_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_prefix: str) -> Iterator[tuple[str, str]]:
+        raise StoreError("away")
+
+    ledger = Ledger(Store(str(tmp_path)))
+    monkeypatch.setattr(ledger.store, "marks", fail)
+    ledger.expect("facts")
+    with pytest.raises(StoreError, match="away"):
+        ledger.settle()
+
+
 @pytest.mark.parametrize("scenes", [["é", 1.5], ["é\n", 1.5] * 100])
 def test_a_brief_says_what_its_commit_says(scenes: list[Json]) -> None:
     two = {"facts": Output("k", "01" * 32, 5, 1), "names": Output("n", "ab" * 32, 6, 2)}

@@ -52,7 +52,8 @@ def _toward(claim: Claim, fact: Fact, scene: Scene) -> bool:
         return True
     leads = claim.said.startswith("toward") or claim.said.endswith(("ward", "wards", "bound"))
     if leads and fact.kind is GeometryKind.LINE:
-        return places.points(fact, _ALONG[str(claim.value)])
+        axis = _ALONG.get(str(claim.value))
+        return axis is not None and places.points(fact, axis)
     named = [other for group in claim.others for mention in group for other in mention.candidates]
     ids = {other.id for other in named} - {fact.id}
     others = [

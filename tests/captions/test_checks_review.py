@@ -1,6 +1,7 @@
 """Single findings of the review: form, names, numbers, revisions."""
 
 import csv
+import random
 from importlib.resources import files
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from pipeline.captions.checks.review import review
 from pipeline.evidence import Evidence, Task
 from pipeline.types import Reason
-from tests.labelled_captions import fact_of
+from tests.labelled_captions import fact_of, labelled
 
 FACTS = (
     fact_of("a 3 pond at=top-left share=.1 m2=4000 ext=50x40 shape=round", 1),
@@ -292,3 +293,39 @@ def test_what_lies_between_and_what_is_denied(text: str, right: bool) -> None:  
 )
 def test_places_courses_and_arrangements_in_other_words(text: str, right: bool) -> None:  # noqa: FBT001
     assert review(text, Evidence(GROUND, 400.0), task=Task.SCENE).ok is right
+
+
+def test_words_in_any_order_are_read_without_an_error() -> None:
+    """Models write what they like: the checks may refuse it, and must not fail."""
+    rng = random.Random(7)
+    captions = labelled("development")
+    for one in captions:
+        words = one.text.split()
+        rng.shuffle(words)
+        text = " ".join(words)
+        assert review(text, one.evidence, task=one.task, focus=one.focus, original=one.original).claims >= 0
+    road = fact_of(
+        "l road at=right len=200 ext=198x8 edges=top,bottom axis=NS ends=top-right,bottom-right", 1
+    )
+    review(
+        "The road heads center, toward the center of the image.", Evidence((road,), 200.0), task=Task.SCENE
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("The playground does not touch the edge of the image, unlike the asphalt road.", True),
+        ("The playground touches the edge of the image, as does the asphalt road.", False),
+        ("None of the round ponds lies on the right side of the image.", True),
+        ("None of the round ponds lies on the left side of the image.", False),
+        ("The playground is less than half as large as the three ponds.", True),
+        ("The playground is more than twice as large as the three ponds.", False),
+        ("The three ponds are more than twice as large as the playground.", True),
+        ("A road passes on the right side, and a playground lies on the opposite side.", False),
+        ("A road passes on the right side, and three round ponds lie on the opposite side.", True),
+        ("A playground lies at the bottom, and three ponds lie about 40 m from the road.", False),
+    ],
+)
+def test_denials_ratios_and_opposite_sides(text: str, right: bool) -> None:  # noqa: FBT001
+    assert (reasons(text) == set()) is right

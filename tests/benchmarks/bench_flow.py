@@ -3,9 +3,11 @@
 Predicted: at most 5 s more. Importing Prefect takes 1.5 s, a flow run 1.3 s, each of about twenty task runs 5 ms,
 artifacts 0.1 s. The server takes 250 MB, the flow process 100 MB more than the plain one.
 
-Measured twice on two idle cores: plain 28.3 and 34.1 s, as a flow run 5.1 and 5.9 s more, of which 2.4 s are the import of
-Prefect: not quite what was asked for (5 s). A finished build takes 3.8 s more. The server takes 247 MB; the process of the flow no more than the plain one
-(1.13 and 1.19 GB, of which most is the drawing of the demo's world).
+Measured on two idle cores: plain 27 to 34 s, as a flow run 5.1, 5.9 and 6.0 s more (three runs of this benchmark), of which
+2.4 s are the import of Prefect: not quite what was asked for (5 s). A build of the same dataset from files takes 3.7, 4.1
+and 6.0 s more (plain 13.3 s), and without the workers getting ready while Prefect is imported 5.7 and 6.3 s. The server
+takes 245 MB; the process of the flow no more than the plain one (1.13 and 1.10 GB, of which most is the drawing of the
+demo's world).
 """
 
 import statistics

@@ -43,7 +43,7 @@ def ratios(items: list[Item]) -> list[Item]:
                 found.append(Item("plain", "", item.said))
             else:
                 found += [relation, _IT] if ends else [relation]
-        elif item.said in _COMPARATIVES and items[at + 1].kind not in ("noun", "attr", "shape", "than"):
+        elif item.said in _COMPARATIVES and items[at + 1].kind not in ("noun", "attr", "shape"):
             at += _compare(items, at, found)
         elif item.said in _SUPERLATIVES and (after := _of_them(items, at + 1)):
             if items[after - 1].said == "them" or items[at + 1].said == "of them":

@@ -12,7 +12,6 @@ from flows.ends import Built, end_state
 from flows.settled import settled
 from flows.taskruns import RUNNER
 from pipeline.configfile import load_config
-from pipeline.errors import SkytellerError
 
 
 def _name() -> str:
@@ -35,7 +34,7 @@ def build(
     caption_pool: bool = False,
     machines: int = 0,
     crashed: Sequence[str] = (),
-) -> State[Built | SkytellerError | None]:
+) -> State[None]:
     """Plan, build what is missing, pack the release.
 
     Parameters

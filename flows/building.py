@@ -1,23 +1,19 @@
 """What the flows that build share: they choose executors and show what happens, the engine builds."""
 
-from contextvars import ContextVar
 from pathlib import Path
 
 from flows.children import Children, spread
-from flows.ends import Built
+from flows.ends import Built, caller
 from flows.shown import ProgressShown, show_outcome
 from flows.taskruns import TaskRuns
 from pipeline.annotators import VllmAnnotator, annotators_of
 from pipeline.config import DatasetConfig
-from pipeline.engine import Progress, build
+from pipeline.engine import build
 from pipeline.imagery.allowance import Allowance
 from pipeline.inventory import take_inventory
 
 CAPTION, WORK = "caption/caption", "work/work"
 """Deployments for units that need a GPU, and for those that need none."""
-
-on_screen: ContextVar[Progress | None] = ContextVar("on_screen", default=None)
-"""Is told of progress too, where a flow runs in the user's own process."""
 
 
 def run_build(
@@ -37,7 +33,8 @@ def run_build(
         Runs on the pool of CPUs that units are spread over; 0 builds them here.
     """
     context = take_inventory(config, base)
-    tell = ProgressShown(config.name, on_screen.get())
+    waiting = caller.get()
+    tell = ProgressShown(config.name, waiting.tell if waiting else None)
     on_gpus = any(isinstance(annotator, VllmAnnotator) for annotator in annotators_of(config.captions))
     allowance = None if budget is None else Allowance(budget)
     with TaskRuns(context, allowance) as here:

@@ -1,6 +1,7 @@
 """How a flow run ends: Completed only when nothing failed, and otherwise with the reason where people look."""
 
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from prefect.states import Completed, Failed
 
 from flows.automations import BUDGET_REACHED
 from flows.children import cancel_children
-from pipeline.engine import Outcome
+from pipeline.engine import Outcome, Progress
 from pipeline.errors import Exhausted, SkytellerError
 from pipeline.stages.base import Context
 
@@ -25,10 +26,28 @@ class Built:
     context: Context
 
 
-def end_state(
-    build: Callable[[], Built], crashed: Sequence[str] = ()
-) -> State[Built | SkytellerError | None]:
-    """Build, and say in a state how it went; its data is for the caller in this process alone.
+@dataclass(slots=True)
+class Caller:
+    """The user's own process, where the flow runs in it.
+
+    Attributes
+    ----------
+    tell
+        Is told of progress too.
+    found
+        What came of the build, or the error that ended it. States do not carry it: one that the server had to be told
+        twice comes back from there, without its data.
+    """
+
+    tell: Progress
+    found: Built | BaseException | None = None
+
+
+caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
+
+
+def end_state(build: Callable[[], Built], crashed: Sequence[str] = ()) -> State[None]:
+    """Build, and say in a state how it went.
 
     Parameters
     ----------
@@ -43,13 +62,18 @@ def end_state(
         )
     for run in crashed:
         cancel_children(UUID(run))
+    waiting = caller.get()
     try:
         built = build()
-    except Exhausted as error:
-        return Failed(name=BUDGET_REACHED, message=str(error), data=error)
-    except SkytellerError as error:
-        return Failed(message=str(error), data=error)
-    return (Failed if built.outcome.exit_code else Completed)(message=_in_words(built), data=built)
+    except BaseException as error:
+        if waiting is not None:
+            waiting.found = error
+        if not isinstance(error, SkytellerError):
+            raise
+        return Failed(name=BUDGET_REACHED if isinstance(error, Exhausted) else None, message=str(error))
+    if waiting is not None:
+        waiting.found = built
+    return (Failed if built.outcome.exit_code else Completed)(message=_in_words(built))
 
 
 def _in_words(built: Built) -> str:

@@ -2,14 +2,15 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
 from prefect.exceptions import ObjectNotFound
 
 from flows.settings import LIMIT
-from pipeline.errors import Misconfigured
+from pipeline.errors import Misconfigured, Transient
 from pipeline.jobs import Job
 from pipeline.sources import EarthEngineSource
 from pipeline.stages import exports, pixels
@@ -36,24 +37,33 @@ def hold_slots(context: Context) -> Iterator[None]:
     ------
     Misconfigured
         The limit is smaller than ``runtime.requests.in_flight``, so that they would never be free.
+    Transient
+        The server does not answer.
     """
-    wanted = context.config.runtime.requests.in_flight
+    with ExitStack() as held:
+        try:
+            _take(context.config.runtime.requests.in_flight, held)
+        except httpx.HTTPError as error:
+            msg = f"the Prefect server, whose limit {LIMIT} guards the quota, does not answer ({error}): run again when it does"
+            raise Transient(msg) from error
+        yield
+
+
+def _take(wanted: int, held: ExitStack) -> None:
     with get_client(sync_client=True) as client:
         try:
             limit = client.read_global_concurrency_limit_by_name(LIMIT).limit
         except ObjectNotFound:
             logger.info("no limit %s on this server; `skyteller deploy` makes it", LIMIT)
-            limit = None
-    if limit is None:
-        yield
-        return
+            return
     if wanted > limit:
         msg = (
             f"runtime.requests.in_flight is {wanted}, and the limit {LIMIT} of the Prefect server is {limit}: "
             "lower the one or raise the other"
         )
         raise Misconfigured(msg)
-    with concurrency(
-        LIMIT, occupy=wanted, strict=True, lease_duration=_LEASE_S, raise_on_lease_renewal_failure=False
-    ):
-        yield
+    held.enter_context(
+        concurrency(
+            LIMIT, occupy=wanted, strict=True, lease_duration=_LEASE_S, raise_on_lease_renewal_failure=False
+        )
+    )

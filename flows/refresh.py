@@ -10,7 +10,6 @@ from flows.building import run_build
 from flows.ends import Built, end_state
 from flows.taskruns import RUNNER
 from pipeline.configfile import load_config
-from pipeline.errors import SkytellerError
 from pipeline.inventory import open_store
 from pipeline.osm.fetch import refresh as refresh_map
 from pipeline.release.naming import refreshed_name
@@ -19,7 +18,7 @@ from pipeline.release.naming import refreshed_name
 @flow(name="refresh", task_runner=RUNNER, persist_result=False)
 def refresh(
     config: str, *, caption_pool: bool = False, machines: int = 0, crashed: Sequence[str] = ()
-) -> State[Built | SkytellerError | None]:
+) -> State[None]:
     """Take the newest map, rebuild what it changes, cut a new release.
 
     A file of the user's is new when it has changed. The release is named after the dataset and the snapshot, such as

@@ -17,6 +17,7 @@ CLIENT: Mapping[str, str] = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     "PREFECT_LOGGING_LOGGERS_PREFECT_TASK_RUNS_LEVEL": "WARNING",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "skyteller",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
 """For whatever runs flows: workers and the command line."""
 

@@ -80,12 +80,12 @@ class ProgressShown:
 def show_outcome(outcome: Outcome, context: Context) -> None:
     """The table of counts, and the contact sheet of a finished release."""
     name = context.config.name
-    _try(
+    answers = _try(
         lambda: create_markdown_artifact(
             counts_markdown(outcome, context), f"{name}-counts", "What became of everything"
         )
     )
-    if outcome.plan.finished:
+    if answers and outcome.plan.finished:
         sheet = data_uri(context.store.get(f"releases/{name}/contact-sheet.jpg"))
         _try(lambda: create_image_artifact(sheet, f"{name}-contact-sheet", f"Some samples of {name}"))
 
@@ -123,9 +123,11 @@ def data_uri(jpeg: bytes) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
-def _try(show: _Show) -> None:
-    """A server that is away for a while must not end a build: it only shows."""
+def _try(show: _Show) -> bool:
+    """Whether the server takes it. One that is away for a while must not end a build: it only shows."""
     try:
         show()
     except httpx.HTTPError as error:
         logger.warning("Prefect's server did not take an artifact: %s", error)
+        return False
+    return True

@@ -50,10 +50,11 @@ def run_here(context: Context, jobs: Sequence[Job], allowance: Allowance | None)
         yield from pool.run(jobs)
 
 
-def warm_up() -> None:
+def warm_up() -> ForkServerContext:
     """Start the process that workers are forked from: it is ready in a second or two, on another core."""
-    _forkserver()
+    methods = _forkserver()
     forkserver.ensure_running()
+    return methods
 
 
 class Pool:

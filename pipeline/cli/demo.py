@@ -1,17 +1,20 @@
 """Commands to try things without an account: the demo and the Earth Engine emulator."""
 
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from pipeline.cli.app import Workers, app, report
-from pipeline.cli.deployments import AsFlow, run_build_or_flow
+from pipeline.cli.deployments import AsFlow, as_flow, import_flows, run_build_or_flow
 from pipeline.demo import draw_osm, make_world
 from pipeline.demo.configs import PORT, point_at
 from pipeline.imagery.emulator.faults import load_faults
 from pipeline.imagery.emulator.quota import parse_quota, parse_seconds
 from pipeline.imagery.emulator.server import serve
+from pipeline.orphans import die_with_parent
+from pipeline.pool import warm_up
 from pipeline.show import console, progress
 
 
@@ -27,6 +30,7 @@ def demo(
     prefect: AsFlow = None,
 ) -> int:
     """Make a small world, build a dataset from it, and show where it is. Needs no account or network."""
+    in_prefect = as_flow(prefect)
     if osm is not None:
         console.print(f"drawing imagery for {osm} (synthetic: a drawing of the map, not a photograph) ...")
         with progress() as tell:
@@ -34,7 +38,11 @@ def demo(
         outcome, context = run_build_or_flow(config, workers, prefect=prefect)
     else:
         console.print("drawing a made-up town ...")
-        config = make_world(out)
+        with ProcessPoolExecutor(1, warm_up(), die_with_parent) as other:
+            drawing = other.submit(make_world, out)
+            if in_prefect:
+                import_flows()
+            config = drawing.result()
         with serve(out / "catalog.jsonl", port=PORT, or_any_port=True) as server:
             point_at(config, server.port)
             console.print(

@@ -42,15 +42,27 @@ def run_build_or_flow(
     SkytellerError
         As `pipeline.engine.build`; Misconfigured where Prefect is not installed or its server does not answer.
     """
-    if not (os.environ.get(_URL) if prefect is None else prefect):
+    if not as_flow(prefect):
         return run_build(path, workers, budget, share)
-    _prepare()
-    _find_server()
     warm_up()  # while Prefect is imported
     from flows.local import build_here  # noqa: PLC0415 - heavy, and not always installed
 
     with progress() as tell:
         return build_here(path.absolute(), workers, budget, share, tell)
+
+
+def as_flow(prefect: AsFlow) -> bool:
+    """Whether to build as a flow run. Raises Misconfigured as `run_build_or_flow`, before any work is done."""
+    wanted = bool(os.environ.get(_URL)) if prefect is None else prefect
+    if wanted:
+        _prepare()
+        _find_server()
+    return wanted
+
+
+def import_flows() -> None:
+    """Import what builds as a flow run, which takes seconds, while another process works."""
+    import flows.local  # noqa: F401, PLC0415
 
 
 @app.command
@@ -92,7 +104,13 @@ def _prepare() -> None:
         raise Misconfigured(msg)
     from flows.settings import CLIENT, apply  # noqa: PLC0415 - not in every installation
 
-    apply({"PREFECT_LOGGING_LEVEL": "CRITICAL", **CLIENT})
+    apply(
+        {
+            "PREFECT_LOGGING_LEVEL": "CRITICAL",
+            "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
+            **CLIENT,
+        }
+    )
 
 
 def _find_server() -> None:

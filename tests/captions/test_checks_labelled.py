@@ -18,11 +18,13 @@ the checks first met them:
 - ``strangers_l``: 560 of 586 (95.6 %), 54 of 230 (23.5 %);
 - ``strangers_m``: 627 of 654 (95.9 %), 61 of 235 (26.0 %), of which 26 address the reader or tell of people, which no
   caption may: they are marked arguable now;
-- ``strangers_n``: 622 of 648 (96.0 %), 45 of 230 (19.6 %).
+- ``strangers_n``: 622 of 648 (96.0 %), 45 of 230 (19.6 %);
+- ``strangers_o``: 476 of 488 (97.5 %), 6 of 200 (3.0 %);
+- ``strangers_p``: 534 of 543 (98.3 %), 12 of 200 (6.0 %).
 
-The last six were asked to vary their sentences as much as people and models do, to compare, to deny, to give distances
-and to point back ("the former", "on the opposite side"). Those that write like a model told to be plain (``k``) fare as
-the earlier sets did; those that write like people (``i``, ``l``, ``m``) are refused four times as often, mostly for words
+``i`` to ``n`` were asked to vary their sentences as much as people and models do, to compare, to deny, to give distances
+and to point back ("the former", "on the opposite side"); ``o`` and ``p`` to write what an instruction-tuned model writes when
+it is asked for a fluent caption. Those that write so, or were told to be plain (``k``), fare best; those that write like people (``i``, ``l``, ``m``) are refused four times as often, mostly for words
 of things that the tables lack. ``strangers_c`` and ``strangers_d`` were read in two halves, every other patch. With the
 first halves read, the checks caught 200 of the 206 wrong captions of the second half of ``strangers_d`` (97.1 %) and
 refused 6 of its 99 right ones (6 %), and of the second half of ``strangers_c`` 222 of 229 (96.9 %) and 17 of 98 (17 %).
@@ -52,7 +54,7 @@ def check(one: Labelled) -> Review:
 
 
 @pytest.mark.parametrize(
-    "name", ["development", "held_out", *(f"strangers_{letter}" for letter in "abcdefghijklmn")]
+    "name", ["development", "held_out", *(f"strangers_{letter}" for letter in "abcdefghijklmnop")]
 )
 def test_wrong_captions_are_caught_and_right_ones_kept(name: str) -> None:
     captions = labelled(name)

@@ -137,10 +137,12 @@ class Attachment(Clause):
         if kind is Kind.PLACE and self._flanking() and self.last is not None:
             self.claim(kind, value, said, ((self.last,),))
             return
-        if kind is Kind.EXTENT and ((self.scene and not self.since) or not self.last):
+        each = bool(items) and items[at - 1].said == "each"
+        of_scene = (self.scene and not self.since and not each) or not self.last
+        if kind is Kind.EXTENT and of_scene:
             self.reading.extent_m += [("m", *side) for side in value]
             return
-        if kind is Kind.MEASURE and ((self.scene and not self.since) or not self.last):
+        if kind is Kind.MEASURE and of_scene:
             self.reading.extent_m.append((str(value[0]), float(value[1]), float(value[2])))
             return
         if self.excepted and kind in (Kind.PLACE, Kind.TOWARD):
@@ -165,12 +167,20 @@ class Attachment(Clause):
             if claim is not None and claim.value in _HOLDING and self.last in claim.others[0]:
                 about = claim.about  # "lies in the park, toward the right"
             elif self.last and self.previous in ("noun", "attr"):
-                leads = (self.of_verb or (self.moving and not self.opened)) and self.subject
+                leads = (self.of_verb or self.moving) and not self.opened and self.subject
                 about = tuple(self.subject) if leads else ((self.last,),)
             spare = tuple(self.segment)
             self.reading.claims.append(Claim(kind, value, said, about, (self.earlier(about),), spare))
             return
         about = self.targets()
+        if (
+            kind is Kind.SHARE
+            and self.opened
+            and self.verb
+            and self.previous == "participle"
+            and self.subject
+        ):
+            about = tuple(self.subject)  # "a lot lies in a park, taking up a half of the image"
         made = kind is Kind.ATTRIBUTE and at > 1 and items[at - 1].said in MADE
         if made and self.last and items[at - 2].kind == "noun":  # "crosses two motorways made of asphalt"
             about = ((self.last,),)
@@ -181,11 +191,26 @@ class Attachment(Clause):
             if self.last not in known:  # rather the subject than what it crosses
                 about = ((*about[0][1:], self.last),)
         spare = tuple(self.segment) if kind in LOOSE and self.previous != "verb" else ()
-        if kind is Kind.PLACE and len(about) == 1:
+        if kind is Kind.PLACE and self._crossing():
+            about, spare = self.related, ()
+        elif kind is Kind.PLACE and len(about) == 1:
             about, spare = self.located(about, spare)
             if self.previous in ("noun", "relation"):
                 self.go_along(value, said)
         self.reading.claims.append(Claim(kind, value, said, about, (), spare))
+
+    def _crossing(self) -> bool:
+        """Whether a place follows a thing that another one crosses: it is the other's, which need not be as large."""
+        claims = self.reading.claims
+        return (
+            bool(claims)
+            and claims[-1].kind is Kind.RELATION
+            and claims[-1].value == "cross"
+            and not claims[-1].said.endswith(" by")
+            and self.last is not None
+            and self.last in claims[-1].others[0]
+            and self.previous in ("noun", "relation")
+        )
 
     def _flanking(self) -> bool:
         """Whether the thing named last is one of two between which something lies: "a park on the left and ..."."""
@@ -208,7 +233,8 @@ class Attachment(Clause):
         )
         if not items or not opening or kind not in (Kind.PLACE, Kind.TOWARD, Kind.SHARE):
             return False
-        if items[at - 1].kind == "conj" and items[at - 2].kind == "place" and not self.verb:
+        listed = items[at - 1].kind == "conj" and items[at - 2].kind == "place"
+        if listed and (not self.verb or items[at + 1].kind == "comma"):
             return False  # "pits on the left and in the center take up"
         if items[at - 1].kind == "comma" and items[at - 2].kind == items[at + 1].kind == "place":
             return False  # "in the top left, top right and bottom left"
@@ -248,6 +274,8 @@ class Attachment(Clause):
 
     def stands_alone(self, item: Item, items: list[Item], at: int) -> bool:
         """Whether an adjective that is a noun as well is one here: "wheat covers the left", "scree on the right"."""
+        if items[at + 1].kind == "partnoun":  # "with a square outline"
+            return False
         if self.article or (items[at - 1].kind == "place" and items[at - 1].said.endswith("center part")):
             return True  # "around the central square"
         if self.previous in PREDICATING:

@@ -79,7 +79,7 @@ def _stems(words: frozenset[str]) -> frozenset[str]:
 
 def shaped(fact: Fact, said: str, side_m: float) -> bool:
     """Whether an outline is as said; a square is a rectangle, a rectangle no square."""
-    if said == fact.shape:
+    if said == fact.shape or said in fact.qualifiers:
         return True
     if said == Shape.RECTANGULAR:
         return fact.shape is Shape.SQUARE

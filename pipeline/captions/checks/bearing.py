@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pipeline.captions.checks.claims import FROM, REASONS, Claim, Group, Kind, Mention
-from pipeline.captions.checks.holding import holds
+from pipeline.captions.checks.holding import PARCELS, holds
 from pipeline.captions.checks.places import lies
 from pipeline.captions.checks.relations import related
 from pipeline.captions.checks.scene import Scene
@@ -236,7 +236,8 @@ def _of_each(claim: Claim) -> bool:
     """Whether something is said that what is made of such things does not bear out where there are things of its own."""
     if claim.kind is Kind.SHARE:
         return claim.about[0][0].concept == "water"
-    return claim.kind is not Kind.COUNT or claim.value[0] > 1
+    parcels = claim.about[0][0].concept.endswith(PARCELS)  # of farmland, beside a meadow
+    return claim.kind is not Kind.COUNT or (claim.value[0] > 1 and not parcels)
 
 
 def _together(facts: list[Fact]) -> Fact:

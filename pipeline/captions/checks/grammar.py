@@ -74,7 +74,7 @@ FINITE = frozenset(
      "share", "trace", "sit", "join", "meet", "feed", "serve", "drain", "empty", "impound", "retain", "bridge", "carry",
      "comprise", "incorporate", "accommodate", "embrace", "envelop", "circle", "split", "harbor", "shelter", "open",
      "encompass", "bear", "parallel", "shadow", "wander", "go", "make", "find", "pick", "have", "feature", "include", "divide",
-     "separate", "house", "bypass", "dissect", "halve", "part"]
+     "separate", "house", "bypass", "dissect", "halve", "part", "are"]
 )  # fmt: skip
 """Verbs of relations in the plural; those in the singular end in s."""
 
@@ -223,6 +223,7 @@ MANY = 13
 """So many of a kind are counted whole; of fewer, "three of them" may be some."""
 
 ABSENT = frozenset(
-    ["absent", "missing", "hardly any", "nowhere in sight", "nowhere to be seen", "nowhere to be found"]
-)
+    ["absent", "missing", "hardly any", "nowhere in sight", "nowhere to be seen", "nowhere to be found",
+     "not present", "not visible", "not to be seen", "not in sight", "not in view"]
+)  # fmt: skip
 """Negations of what stands before them."""

@@ -24,7 +24,7 @@ def holds(claim: Claim, fact: Fact, scene: Scene, uncounted: bool = False) -> bo
         low, high = claim.value
         if low == high == 1:
             return claim.about[0][0].concept not in _ONE_OF_MANY
-        if claim.about[0][0].concept.endswith(_PARCELS) and low <= fact.count <= high:
+        if claim.about[0][0].concept.endswith(PARCELS) and low <= fact.count <= high:
             return True  # five areas of farmland are five fields
         return high > 1.5 and not (low == high or _exact(claim.value))
     if uncounted and planted_in_rows(claim):
@@ -126,7 +126,7 @@ _IN_ROWS = frozenset(
 
 _TRACKS = {"double": 2, "two": 2, "three": 3, "four": 4}
 
-_PARCELS = ("field", "plot", "parcel")
+PARCELS = ("field", "plot", "parcel")
 
 _ONE_OF_MANY = frozenset(
     ["tree", "house", "building", "home", "greenhouse", "garage", "vine", "bush", "shrub", "grave"]

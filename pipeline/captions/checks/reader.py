@@ -253,12 +253,13 @@ class Reader(Denying):
         if self.previous == "place" and next_content(items, at).kind == "place" and not self.waiting:
             return
         self.edge = None
+        again = item.kind == "conj" and self.conjoined and self.opened and self.previous == "noun"
         self.linked = True
         self.conjoined = item.kind == "conj"
         self.relation = None
         self.opened = True
         self.segment = []
-        if self.joins and (self.verb or self.scene):
+        if self.joins and (self.verb or self.scene) and not again:  # "and a canal and a road run"
             self.since = []
 
     def _flush_late(self) -> None:

@@ -55,6 +55,12 @@ class Relating(Attachment):
             self._on_verb(item, items, at)
             return
         self.flush()
+        if item.said.endswith(
+            (" by", " with", " in", " of")
+        ):  # the image, by what comes; a park is not the image
+            if not self.subject:
+                self.modifiers.append((Kind.DOMINATE, item.value, item.said))
+            return
         if item.said in ("dominates", "dominate", "prevails"):
             self._on_verb(item, items, at)
             self.previous = "verb"
@@ -149,6 +155,8 @@ class Relating(Attachment):
             about = tuple(self.subject)
         else:
             about = self.targets() if (self.subject or self.since) else ()
+            if family.startswith("dir ") and self.previous == "comma" and self.verb and self.subject:
+                about = tuple(self.subject)  # "lies in a river, west of a bridge"
             about = self.with_owner(about)
         self.relation = (family, item.said, about)
 

@@ -183,7 +183,10 @@ def _around(one: Fact, other: Fact, family: str) -> bool:
     """Whether things lie around another, as many do, or a line crosses a wide area, as far as their cells tell."""
     if family in ("ringed", "surrounds"):
         many = other if family == "ringed" else one
-        return many.count >= 3 and many.kind is not GeometryKind.LINE and related(one, other, None, "touch")
+        ringed = one if family == "ringed" else other
+        within = _has(many, ringed, RelationKind.INSIDE) or _has(ringed, many, RelationKind.SURROUNDS)
+        loose = many.count >= 3 and many.kind is not GeometryKind.LINE and not within
+        return loose and related(one, other, None, "touch")
     wide = other.kind is GeometryKind.AREA and other.share >= _WIDE
     return wide and one.kind is GeometryKind.LINE and bool(covered(one.positions) & covered(other.positions))
 
@@ -211,10 +214,11 @@ def beyond(one: Fact, other: Fact, letters: str) -> bool:
     x1, y1 = _middle(other)
     middles = [_middle(one)]
     if one.count > 1:  # some to the west, some to the south of it
-        middles += [middle(cell(position)) for position in one.positions]
+        middles += [middle(cell(position)) for position in one.positions[: (len(one.positions) + 1) // 2]]
     for x0, y0 in middles:
         offset = {"t": y1 - y0, "b": y0 - y1, "l": x1 - x0, "r": x0 - x1}
-        if all(offset[letter] >= 0.25 for letter in letters if letter != "c"):
+        aside = max(abs(x1 - x0), abs(y1 - y0)) if len(letters) == 1 else 0.0
+        if all(offset[letter] >= max(0.25, 0.6 * aside) for letter in letters if letter != "c"):
             return True
     return False
 

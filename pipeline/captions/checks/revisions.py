@@ -112,7 +112,8 @@ def _number_named(claim: Claim, originals: list[Claim]) -> bool:
         return True
     if claim.kind is Kind.COUNT and 0.9 < low <= high < 1.1:  # "one plant" for "the plant"
         return True
-    if claim.kind is Kind.SHARE and low <= _MUCH and any(other.kind is Kind.DOMINATE for other in originals):
+    dominating = [other for other in originals if other.kind is Kind.DOMINATE]
+    if claim.kind is Kind.SHARE and dominating and low <= (_MOST if _mostly(dominating) else _MUCH):
         return True
     for other in originals:
         if claim.kind is Kind.COUNT and other.value == SEVERAL and claim.said in _SOME:
@@ -127,8 +128,13 @@ def _number_named(claim: Claim, originals: list[Claim]) -> bool:
     return False
 
 
-_MUCH = 0.35
-"""The least share of what dominates."""
+_MUCH, _MOST = 0.35, 0.5
+"""The least share of what dominates, and of what mostly covers something."""
+
+
+def _mostly(claims: list[Claim]) -> bool:
+    return any("mostly" in claim.said or "largely" in claim.said for claim in claims)
+
 
 _VAGUE = 3
 """Times that the largest number of a range is its smallest where it is none in particular."""

@@ -1,6 +1,7 @@
 """Texts in other words: what they say must be in the original, and they must differ from it."""
 
 from collections import Counter
+from difflib import SequenceMatcher
 from itertools import pairwise
 
 from pipeline.captions.checks.attributes import implied_by
@@ -16,13 +17,21 @@ _CLOSEST, _CLOSEST_SHORT, _SHORT = 0.72, 0.75, 15
 """Largest share of word pairs that a revision may have in common with its original (Dice coefficient), a longer one
 and one of so many words; a title must only not be the same."""
 
+_IN_DOUBT, _SAME_ORDER = 0.6, 0.8
+"""With more than the first in common, a revision may have at most this share of its words in the order of its original:
+a word put in or left out parts two pairs."""
+
 
 def too_close(words: Words, original: Words, task: Task) -> bool:
     """Whether a text hardly differs from its original."""
     if task is Task.TITLE:
         return _pairs(words.plain) == _pairs(original.plain)
-    limit = _CLOSEST_SHORT if len(original.plain) <= _SHORT else _CLOSEST
-    return closeness(words, original) > limit
+    near = closeness(words, original)
+    if near > (_CLOSEST_SHORT if len(original.plain) <= _SHORT else _CLOSEST):
+        return True
+    if near <= _IN_DOUBT:
+        return False
+    return SequenceMatcher(None, words.plain, original.plain, autojunk=False).ratio() > _SAME_ORDER
 
 
 def closeness(words: Words, original: Words) -> float:

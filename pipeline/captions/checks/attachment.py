@@ -22,6 +22,9 @@ _HOLDING = frozenset(["inside", "into"])
 _STAYING = frozenset([Kind.RELATION, Kind.TOWARD, Kind.PLACE])
 """What is said before "it" of what follows as well: "at the bottom it meets a road"."""
 
+_OF_SUBJECT = frozenset([Kind.SHARE, Kind.COURSE])
+"""What is said of the subject where a participle follows a comma."""
+
 _BESIDE = frozenset(["next", "near", "inside", "along", "cross", "upon"])
 """Families of relations between things of which one is near the place of the other."""
 
@@ -67,6 +70,8 @@ class Attachment(Clause):
             for kind, value, said in self.shared if self.follows not in AFTER_SUBJECTS else ():
                 self.claim(kind, value, said, ((mention,),))
         self.since.append(mention)
+        if not self.joins and self.subject:
+            self.attending.add(id(mention))
         self.last = mention
         self.linked = False
 
@@ -173,13 +178,7 @@ class Attachment(Clause):
             self.reading.claims.append(Claim(kind, value, said, about, (self.earlier(about),), spare))
             return
         about = self.targets()
-        if (
-            kind is Kind.SHARE
-            and self.opened
-            and self.verb
-            and self.previous == "participle"
-            and self.subject
-        ):
+        if kind in _OF_SUBJECT and self.verb and self.subject and _after_comma(items, at):
             about = tuple(self.subject)  # "a lot lies in a park, taking up a half of the image"
         made = kind is Kind.ATTRIBUTE and at > 1 and items[at - 1].said in MADE
         if made and self.last and items[at - 2].kind == "noun":  # "crosses two motorways made of asphalt"
@@ -233,7 +232,10 @@ class Attachment(Clause):
         )
         if not items or not opening or kind not in (Kind.PLACE, Kind.TOWARD, Kind.SHARE):
             return False
-        listed = items[at - 1].kind == "conj" and items[at - 2].kind == "place"
+        back = at - 1
+        while items[back].kind in ("plain", "article"):
+            back -= 1
+        listed = items[back].kind == "conj" and items[back - 1].kind == "place"
         if listed and (not self.verb or items[at + 1].kind == "comma"):
             return False  # "pits on the left and in the center take up"
         if items[at - 1].kind == "comma" and items[at - 2].kind == items[at + 1].kind == "place":
@@ -312,3 +314,15 @@ class Attachment(Clause):
 def _doubles(item: Item) -> bool:
     """Whether an adjective is a noun as well: "a cobbled square"."""
     return item.entry is not None and item.entry.noun is not None
+
+
+def _after_comma(items: list[Item], at: int) -> bool:
+    """Whether only a participle stands between a comma and what stands here: ", taking up a half"."""
+    back = at - 1
+    while items[back].kind in ("plain", "article"):
+        back -= 1
+    if items[back].kind != "participle":
+        return False
+    while items[back].kind in ("participle", "plain"):
+        back -= 1
+    return items[back].kind == "comma"

@@ -27,6 +27,7 @@ class Clause:
 
     __slots__ = (
         "article",
+        "attending",
         "before",
         "begun",
         "between",
@@ -114,6 +115,7 @@ class Clause:
         self.scene = False
         self.negated = False
         self.since: list[Mention] = []
+        self.attending: set[int] = set()
         self.segment: list[Mention] = []
         self.opened = False
         self.span: list[Mention] = []

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from pipeline.captions.checks.attributes import implied_by
 from pipeline.captions.checks.claims import SEVERAL, Claim, Kind, Mention, Reading
+from pipeline.captions.checks.classes import classed
 from pipeline.captions.checks.grammar import GENERIC_NOUNS
 from pipeline.captions.checks.holding import planted_in_rows
 from pipeline.captions.checks.lexicon import Lexicon
@@ -106,7 +107,7 @@ def _named(mention: Mention, originals: list[Mention], lexicon: Lexicon) -> bool
     if any(fact.id in known for fact in mention.candidates):
         return True
     return any(
-        mention.concept in lexicon.kinds.get(other.concept, {other.concept: True})
+        mention.concept in (lexicon.kinds.get(other.concept) or classed(other.concept, other.concept)[0])
         for other in originals
         if not other.negated
     )

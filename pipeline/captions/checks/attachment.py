@@ -70,8 +70,12 @@ class Attachment(Clause):
             for kind, value, said in self.shared if self.follows not in AFTER_SUBJECTS else ():
                 self.claim(kind, value, said, ((mention,),))
         self.since.append(mention)
-        if not self.joins and self.subject:
-            self.attending.add(id(mention))
+        if not self.joins:
+            self.company = self.since if self.scene else self.company
+            if self.subject:
+                self.attending.add(id(mention))
+        elif not self.conjoined:
+            self.company = []
         self.last = mention
         self.linked = False
 
@@ -171,7 +175,7 @@ class Attachment(Clause):
             claim = self.reading.claims[-1] if self.reading.claims else None
             if claim is not None and claim.value in _HOLDING and self.last in claim.others[0]:
                 about = claim.about  # "lies in the park, toward the right"
-            elif self.last and self.previous in ("noun", "attr"):
+            elif self.last and (self.previous in ("noun", "attr") or (self.opened and not self.joins)):
                 leads = (self.of_verb or self.moving) and not self.opened and self.subject
                 about = tuple(self.subject) if leads else ((self.last,),)
             spare = tuple(self.segment)
@@ -306,8 +310,10 @@ class Attachment(Clause):
 
     def with_owner(self, about: tuple[Group, ...]) -> tuple[Group, ...]:
         """In "a farm with a pond beside a road" and "a farm and a barn, beside a road" either may be beside it."""
-        if len(about) == 1 and self.previous in ("noun", "comma") and not self.verb and not self.relation:
-            return (tuple(dict.fromkeys((*about[0], *(m for group in self.subject for m in group)))),)
+        named = self.scene or not self.verb
+        if len(about) == 1 and self.previous in ("noun", "comma") and named and not self.relation:
+            owners = self.company if self.scene else [m for group in self.subject for m in group]
+            return (tuple(dict.fromkeys((*about[0], *owners))),)
         return about
 
 

@@ -40,6 +40,12 @@ def classed(singular: str, plural: str) -> tuple[dict[str, bool], dict[tuple[str
             for form, many in forms
             if len(form) > 1 and tables.noun(form[-1:]) is None and form[-1] not in _NOT_OWN
         )
+        nouns.update(
+            (form[start:], Entry("noun", "", singular, many))
+            for form, many in forms
+            for start in range(1, len(form) - 1)
+            if form[start] != "lane" and tables.noun(form[start:]) is None
+        )
     return above, nouns
 
 

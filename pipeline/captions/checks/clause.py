@@ -32,6 +32,7 @@ class Clause:
         "begun",
         "between",
         "by",
+        "company",
         "conjoined",
         "denial",
         "denied",
@@ -116,6 +117,7 @@ class Clause:
         self.negated = False
         self.since: list[Mention] = []
         self.attending: set[int] = set()
+        self.company: list[Mention] = []
         self.segment: list[Mention] = []
         self.opened = False
         self.span: list[Mention] = []

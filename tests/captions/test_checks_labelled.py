@@ -20,11 +20,15 @@ the checks first met them:
   caption may: they are marked arguable now;
 - ``strangers_n``: 622 of 648 (96.0 %), 45 of 230 (19.6 %);
 - ``strangers_o``: 476 of 488 (97.5 %), 6 of 200 (3.0 %);
-- ``strangers_p``: 534 of 543 (98.3 %), 12 of 200 (6.0 %).
+- ``strangers_p``: 534 of 543 (98.3 %), 12 of 200 (6.0 %);
+- ``strangers_q``: 396 of 404 (98.0 %), 3 of 180 (1.7 %);
+- ``strangers_r``: 429 of 442 (97.1 %), 9 of 180 (5.0 %);
+- ``strangers_s``: 436 of 444 (98.2 %), 10 of 180 (5.6 %);
+- ``strangers_t``: 409 of 416 (98.3 %), 2 of 180 (1.1 %).
 
 ``i`` to ``n`` were asked to vary their sentences as much as people and models do, to compare, to deny, to give distances
-and to point back ("the former", "on the opposite side"); ``o`` and ``p`` to write what an instruction-tuned model writes when
-it is asked for a fluent caption. Those that write so, or were told to be plain (``k``), fare best; those that write like people (``i``, ``l``, ``m``) are refused four times as often, mostly for words
+and to point back ("the former", "on the opposite side"); ``o`` to ``t`` to write what an instruction-tuned model writes when
+it is asked for a fluent caption: of those together 97.9 % and 3.8 %. Those that write so, or were told to be plain (``k``), fare best; those that write like people (``i``, ``l``, ``m``) are refused four times as often, mostly for words
 of things that the tables lack. ``strangers_c`` and ``strangers_d`` were read in two halves, every other patch. With the
 first halves read, the checks caught 200 of the 206 wrong captions of the second half of ``strangers_d`` (97.1 %) and
 refused 6 of its 99 right ones (6 %), and of the second half of ``strangers_c`` 222 of 229 (96.9 %) and 17 of 98 (17 %).
@@ -54,7 +58,7 @@ def check(one: Labelled) -> Review:
 
 
 @pytest.mark.parametrize(
-    "name", ["development", "held_out", *(f"strangers_{letter}" for letter in "abcdefghijklmnop")]
+    "name", ["development", "held_out", *(f"strangers_{letter}" for letter in "abcdefghijklmnopqrst")]
 )
 def test_wrong_captions_are_caught_and_right_ones_kept(name: str) -> None:
     captions = labelled(name)

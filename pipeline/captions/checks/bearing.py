@@ -104,7 +104,7 @@ def _bear_out(
     fewest = claims
     listed = len(mention.uncounted) < len(mention.candidates) and not mention.mass
     for fact in facts:
-        made = fact.id in mention.uncounted
+        made = fact.id in mention.uncounted and not fact.singular.startswith(f"{mention.concept} ground")
         bad = [
             claim
             for claim in claims

@@ -76,10 +76,11 @@ def placed(items: list[Item]) -> list[Item]:
             if (
                 len(found) > 1
                 and found[-1].kind == "conj"
-                and found[-2].kind == "toits"
+                and found[-2].kind in ("toits", "toward")
                 and items[at].said != "of"
-            ):
-                found += [Item("toits", p.value[0], p.said) for p in places]  # "to its left and right"
+                and all(p.value[1] == "part" for p in places)
+            ):  # "to its left and right", "to the west and north"
+                found += [Item(found[-2].kind, p.value[0], p.said) for p in places]
                 continue
             if leads:
                 places = [Item("toward", p.value[0], p.said) for p in places]

@@ -27,9 +27,11 @@ the checks first met them:
 - ``strangers_t``: 409 of 416 (98.3 %), 2 of 180 (1.1 %).
 
 ``i`` to ``n`` were asked to vary their sentences as much as people and models do, to compare, to deny, to give distances
-and to point back ("the former", "on the opposite side"); ``o`` to ``t`` to write what an instruction-tuned model writes when
-it is asked for a fluent caption: of those together 97.9 % and 3.8 %. Those that write so, or were told to be plain (``k``), fare best; those that write like people (``i``, ``l``, ``m``) are refused four times as often, mostly for words
-of things that the tables lack. ``strangers_c`` and ``strangers_d`` were read in two halves, every other patch. With the
+and to point back ("the former", "on the opposite side"). Those that write like people (``i``, ``l``, ``m``) are refused
+most, mostly for words of things that the tables lack. ``o`` to ``t`` were asked to write what an instruction-tuned model
+writes when it is asked for a fluent caption: of those together 97.9 % were caught and 3.8 % refused, each pair of sets
+read only after it had been measured. Titles may add what the facts bear out: nine of ``strangers_e``, labelled otherwise,
+are gone. ``strangers_c`` and ``strangers_d`` were read in two halves, every other patch. With the
 first halves read, the checks caught 200 of the 206 wrong captions of the second half of ``strangers_d`` (97.1 %) and
 refused 6 of its 99 right ones (6 %), and of the second half of ``strangers_c`` 222 of 229 (96.9 %) and 17 of 98 (17 %).
 """

@@ -73,7 +73,7 @@ class Attachment(Clause):
         if not self.joins:
             self.company = self.since if self.scene else self.company
             if self.subject:
-                self.attending.add(id(mention))
+                self.attending.add(mention)
         elif not self.conjoined:
             self.company = []
         self.last = mention
@@ -206,7 +206,7 @@ class Attachment(Clause):
         """Whether a place follows a thing that another one crosses: it is the other's, which need not be as large."""
         claims = self.reading.claims
         return (
-            bool(claims)
+            bool(claims and self.related)
             and claims[-1].kind is Kind.RELATION
             and claims[-1].value == "cross"
             and not claims[-1].said.endswith(" by")

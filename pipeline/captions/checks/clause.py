@@ -116,7 +116,7 @@ class Clause:
         self.scene = False
         self.negated = False
         self.since: list[Mention] = []
-        self.attending: set[int] = set()
+        self.attending: set[Mention] = set()
         self.company: list[Mention] = []
         self.segment: list[Mention] = []
         self.opened = False

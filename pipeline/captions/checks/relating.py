@@ -34,7 +34,7 @@ class Relating(Attachment):
             self.scene = False
         elif self.since and not self.relation and self.opened:
             known = {m for group in self.subject for m in group}
-            joined = [m for m in self.since if m not in known and id(m) not in self.attending]
+            joined = [m for m in self.since if m not in known and m not in self.attending]
             self.subject = [*self.subject, *((m,) for m in joined)]
         self.negated = False
         self.opened = False

@@ -10,6 +10,8 @@ _APART = 30.0
 """Things closer than so many meters are not away from each other."""
 _ASIDE = 0.25
 """Cells by which the middles of things must differ for one to lie beside the other."""
+_OBLIQUE = 0.6
+"""What is north of a thing lies at least so much further north than it lies aside: 59 degrees off at most."""
 _SPREAD = 0.6
 """An area of this share may well contain what lies in the same parts of the image."""
 _FILLS = 0.85
@@ -213,12 +215,13 @@ def beyond(one: Fact, other: Fact, letters: str) -> bool:
     """Whether `one` lies in a direction of `other`, by the middles of their cells."""
     x1, y1 = _middle(other)
     middles = [_middle(one)]
-    if one.count > 1:  # some to the west, some to the south of it
+    if one.count > 1:  # some to the west, some to the south of it; positions come with most of a group first
         middles += [middle(cell(position)) for position in one.positions[: (len(one.positions) + 1) // 2]]
     for x0, y0 in middles:
         offset = {"t": y1 - y0, "b": y0 - y1, "l": x1 - x0, "r": x0 - x1}
         aside = max(abs(x1 - x0), abs(y1 - y0)) if len(letters) == 1 else 0.0
-        if all(offset[letter] >= max(0.25, 0.6 * aside) for letter in letters if letter != "c"):
+        least = max(_ASIDE, _OBLIQUE * aside)
+        if all(offset[letter] >= least for letter in letters if letter != "c"):
             return True
     return False
 

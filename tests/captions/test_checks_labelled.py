@@ -24,16 +24,20 @@ the checks first met them:
 - ``strangers_q``: 396 of 404 (98.0 %), 3 of 180 (1.7 %);
 - ``strangers_r``: 429 of 442 (97.1 %), 9 of 180 (5.0 %);
 - ``strangers_s``: 436 of 444 (98.2 %), 10 of 180 (5.6 %);
-- ``strangers_t``: 409 of 416 (98.3 %), 2 of 180 (1.1 %).
+- ``strangers_t``: 409 of 416 (98.3 %), 2 of 180 (1.1 %);
+- ``strangers_u``: 413 of 417 (99.0 %), 4 of 180 (2.2 %);
+- ``strangers_v``: 391 of 397 (98.5 %), 5 of 180 (2.8 %).
 
 ``i`` to ``n`` were asked to vary their sentences as much as people and models do, to compare, to deny, to give distances
 and to point back ("the former", "on the opposite side"). Those that write like people (``i``, ``l``, ``m``) are refused
-most, mostly for words of things that the tables lack. ``o`` to ``t`` were asked to write what an instruction-tuned model
-writes when it is asked for a fluent caption: of those together 97.9 % were caught and 3.8 % refused, each pair of sets
-read only after it had been measured. Titles may add what the facts bear out: nine of ``strangers_e``, labelled otherwise,
-are gone. ``strangers_c`` and ``strangers_d`` were read in two halves, every other patch. With the
-first halves read, the checks caught 200 of the 206 wrong captions of the second half of ``strangers_d`` (97.1 %) and
-refused 6 of its 99 right ones (6 %), and of the second half of ``strangers_c`` 222 of 229 (96.9 %) and 17 of 98 (17 %).
+most, mostly for words of things that the tables lack. ``o`` to ``v`` were asked to write what an instruction-tuned model
+writes when it is asked for a fluent caption, and were measured in pairs before anything was learned from them: ``o`` and
+``p`` 98.0 % caught and 4.5 % refused, ``q`` and ``r`` 97.5 % and 3.3 %, ``s`` and ``t`` 98.3 % and 3.3 %, ``u`` and ``v``
+98.8 % and 2.5 %. Titles may add what the facts bear out: nine of ``strangers_e``, labelled otherwise, are gone.
+
+``strangers_c`` and ``strangers_d`` were read in two halves, every other patch. With the first halves read, the checks
+caught 200 of the 206 wrong captions of the second half of ``strangers_d`` (97.1 %) and refused 6 of its 99 right ones
+(6 %), and of the second half of ``strangers_c`` 222 of 229 (96.9 %) and 17 of 98 (17 %).
 """
 
 from collections import Counter
@@ -60,7 +64,7 @@ def check(one: Labelled) -> Review:
 
 
 @pytest.mark.parametrize(
-    "name", ["development", "held_out", *(f"strangers_{letter}" for letter in "abcdefghijklmnopqrst")]
+    "name", ["development", "held_out", *(f"strangers_{letter}" for letter in "abcdefghijklmnopqrstuv")]
 )
 def test_wrong_captions_are_caught_and_right_ones_kept(name: str) -> None:
     captions = labelled(name)

@@ -122,8 +122,10 @@ def _number_named(claim: Claim, originals: list[Claim]) -> bool:
         return True
     if claim.kind is Kind.COUNT and 0.9 < low <= high < 1.1:  # "one plant" for "the plant"
         return True
-    dominating = [other for other in originals if other.kind is Kind.DOMINATE]
-    if claim.kind is Kind.SHARE and dominating and low <= (_MOST if _mostly(dominating) else _MUCH):
+    if claim.kind is Kind.SHARE and (
+        (low <= _MOST and any(other.kind is Kind.DOMINATE for other in originals))
+        or (low <= _MUCH and any(other.kind is Kind.SIZE and other.value == "large" for other in originals))
+    ):
         return True
     for other in originals:
         if claim.kind is Kind.COUNT and other.value == SEVERAL and claim.said in _SOME:
@@ -138,13 +140,8 @@ def _number_named(claim: Claim, originals: list[Claim]) -> bool:
     return False
 
 
-_MUCH, _MOST = 0.35, 0.5
-"""The least share of what dominates, and of what mostly covers something."""
-
-
-def _mostly(claims: list[Claim]) -> bool:
-    return any("mostly" in claim.said or "largely" in claim.said for claim in claims)
-
+_MUCH, _MOST = 0.3, 0.5
+"""The least share of what may be said of a large thing ("a large part of"), and of what dominates ("most of")."""
 
 _VAGUE = 3
 """Times that the largest number of a range is its smallest where it is none in particular."""

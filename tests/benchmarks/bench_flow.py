@@ -3,10 +3,10 @@
 Predicted: at most 5 s more. Importing Prefect takes 1.5 s, a flow run 1.3 s, each of about twenty task runs 5 ms,
 artifacts 0.1 s. The server takes 250 MB, the flow process 100 MB more than the plain one.
 
-Measured on two idle cores: plain 27.6 and 29.2 s, as a flow run 4.7 and 3.1 s more (two runs of this benchmark), since
+Measured on two idle cores: plain 27.5 to 29.2 s, as a flow run 4.7, 3.1 and 4.1 s more (three runs of this benchmark), since
 the demo's world is drawn in a process of its own while Prefect is imported (2.4 s); before, 5.1 to 6.0 s. A build of the
 same dataset from files, which has nothing to do meanwhile but to start its workers, takes 3.7, 4.1 and 6.0 s more (plain
-13.3 s). The server takes 246 MB; the process of the flow no more than the plain one (0.97 to 0.99 GB).
+13.3 s). The server takes 246 MB; the process of the flow no more than the plain one (0.97 to 1.01 GB).
 """
 
 import statistics

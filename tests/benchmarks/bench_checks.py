@@ -1,9 +1,9 @@
 """Captions checked per second on one core, on the labelled captions.
 
 Predicted: 5,000 to 8,000 captions/s on an idle core of about 3 GHz (some 150 us a caption: 24 words, 6 claims). The
-time of a plain loop is printed beside it: on a core shared with others both grow, the loop more. Measured on a core of
-2.5 GHz: 2,200 to 2,600 captions/s with the loop at 0.94 s per ten million additions, 2,560 with it at 1.22 s, 2,240 with
-it at 2.26 s. By the first, a core that takes 0.4 s for the loop, as an idle one of 3 GHz does, checks 5,200 to 6,100.
+time of a plain loop is printed beside it: on a core shared with others both grow, the loop more. Measured on a shared core
+of 2.5 GHz: 2,200 to 2,600 captions/s with the loop at 0.94 s per ten million additions, 2,480 to 2,760 with it at 1.03 to
+1.22 s. A core that takes 0.4 s for the loop, as an idle one of 3 GHz does, so checks 5,200 to 7,500.
 """
 
 import sys

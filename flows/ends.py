@@ -63,17 +63,19 @@ def end_state(build: Callable[[], Built], crashed: Sequence[str] = ()) -> State[
     for run in crashed:
         cancel_children(UUID(run))
     waiting = caller.get()
+    found: Built | BaseException
     try:
-        built = build()
+        found = build()
     except BaseException as error:
-        if waiting is not None:
-            waiting.found = error
+        found = error
         if not isinstance(error, SkytellerError):
             raise
-        return Failed(name=BUDGET_REACHED if isinstance(error, Exhausted) else None, message=str(error))
-    if waiting is not None:
-        waiting.found = built
-    return (Failed if built.outcome.exit_code else Completed)(message=_in_words(built))
+    finally:
+        if waiting is not None:
+            waiting.found = found
+    if isinstance(found, Built):
+        return (Failed if found.outcome.exit_code else Completed)(message=_in_words(found))
+    return Failed(name=BUDGET_REACHED if isinstance(found, Exhausted) else None, message=str(found))
 
 
 def _in_words(built: Built) -> str:

@@ -28,11 +28,8 @@ def inverts(items: list[Item], at: int) -> bool:
     if items[ahead].kind != "noun":
         return False
     ahead += 1
-    while items[ahead].kind in (
-        "plain",
-        "place",
-        "article",
-    ):  # "along the road at the bottom there is a house"
+    # "along the road at the bottom there is a house"
+    while items[ahead].kind in ("plain", "place", "article"):
         ahead += 1
     return items[ahead].kind == "verb" and items[ahead + 1].kind != "stop"
 

@@ -56,10 +56,8 @@ class Relating(Attachment):
             self._on_verb(item, items, at)
             return
         self.flush()
-        if item.said.endswith(
-            (" by", " with", " in", " of")
-        ):  # the image, by what comes; a park is not the image
-            if not self.subject:
+        if item.said.endswith((" by", " with", " in", " of")):
+            if not self.subject:  # of the image, by what comes; a park is not the image
                 self.modifiers.append((Kind.DOMINATE, item.value, item.said))
             return
         if item.said in ("dominates", "dominate", "prevails"):
